@@ -1,0 +1,14 @@
+//! The object model of wasmk: what every other crate agrees on.
+//!
+//! Pure data and pure functions: no I/O, no clock, no async runtime. Time, uids and randomness come in as arguments.
+//! An object is kept as the JSON that was accepted ([`Object`]), addressed by a [`Key`], seen through an immutable
+//! [`Snapshot`], and changed only by a [`Transaction`], whose meaning is the pure function [`Snapshot::apply`].
+//! Whatever is refused is refused with a Kubernetes [`Status`].
+
+mod object;
+mod snapshot;
+mod status;
+
+pub use object::{DecodeError, Key, Object, ResourceName};
+pub use snapshot::{Change, ChangeKind, Conflict, Op, Precondition, Snapshot, Transaction};
+pub use status::{Cause, Reason, Status};

@@ -1,0 +1,209 @@
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde_json::Value;
+
+use crate::{Key, Object, ResourceName};
+
+/// Every object at one revision. Cloning is O(1): snapshots share what did not change.
+#[derive(Clone, Default, Debug)]
+pub struct Snapshot {
+    revision: u64,
+    objects: OrdMap<Key, Arc<Object>>,
+}
+
+/// Operations that take effect together, at one new revision, or not at all. A key appears at most once.
+#[derive(Clone, Default, Debug)]
+pub struct Transaction {
+    pub ops: Vec<Op>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// `value` is the whole object; its `metadata.resourceVersion` is overwritten at commit.
+    Put {
+        key: Key,
+        value: Value,
+        precondition: Precondition,
+    },
+    Delete {
+        key: Key,
+        precondition: Precondition,
+    },
+    /// Changes nothing; guards the transaction on an object that it only read.
+    Check {
+        key: Key,
+        precondition: Precondition,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precondition {
+    Any,
+    Absent,
+    Present,
+    /// Present, and last written by exactly this revision.
+    Revision(u64),
+}
+
+/// What one operation of a transaction changed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub kind: ChangeKind,
+    /// The new object; for a deletion the last state, carrying the revision of the deletion.
+    pub object: Arc<Object>,
+    pub previous: Option<Arc<Object>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangeKind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// A precondition did not hold; nothing was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{key} is not as expected: wanted {wanted:?}, found {}", match .found { Some(object) => format!("revision {}", object.revision()), None => "nothing".to_owned() })]
+pub struct Conflict {
+    pub key: Key,
+    pub wanted: Precondition,
+    pub found: Option<Arc<Object>>,
+}
+
+impl Snapshot {
+    /// A snapshot made of known objects, as a store does when it opens and a test when it begins.
+    pub fn from_objects(revision: u64, objects: impl IntoIterator<Item = Arc<Object>>) -> Self {
+        let objects = objects.into_iter().map(|object| (object.key().clone(), object)).collect();
+        Self { revision, objects }
+    }
+
+    /// The revision of the last transaction that is part of this snapshot.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(key)
+    }
+
+    /// Every object, in key order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// The objects of one resource in key order, of one namespace or (`None`) of all.
+    pub fn list<'a>(
+        &'a self,
+        resource: &'a ResourceName,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
+        let start = Key::new(resource.clone(), namespace.unwrap_or(""), "");
+        self.list_from(start).take_while(move |object| namespace.is_none_or(|wanted| object.namespace() == wanted))
+    }
+
+    /// The objects of `start`'s resource whose key is `start` or comes after it; for lists in chunks.
+    pub fn list_from(&self, start: Key) -> impl Iterator<Item = &Arc<Object>> {
+        let resource = start.resource.clone();
+        self.objects
+            .range(start..)
+            .map(|(_, object)| object)
+            .take_while(move |object| object.key().resource == resource)
+    }
+
+    /// The meaning of a transaction: the snapshot after it, at `revision() + 1`, and what changed in the order of
+    /// its operations. A transaction that only checks leaves the revision as it is.
+    pub fn apply(&self, transaction: &Transaction) -> Result<(Snapshot, Vec<Change>), Conflict> {
+        for op in &transaction.ops {
+            self.check(op)?;
+        }
+        let revision = self.revision + 1;
+        let mut objects = self.objects.clone();
+        let changes: Vec<Change> = transaction.ops.iter().filter_map(|op| change(&mut objects, revision, op)).collect();
+        if changes.is_empty() {
+            return Ok((self.clone(), changes));
+        }
+        Ok((Snapshot { revision, objects }, changes))
+    }
+
+    fn check(&self, op: &Op) -> Result<(), Conflict> {
+        let (key, wanted) = match op {
+            Op::Put { key, precondition, .. } | Op::Delete { key, precondition } | Op::Check { key, precondition } => {
+                (key, *precondition)
+            }
+        };
+        let found = self.objects.get(key);
+        let holds = match wanted {
+            Precondition::Any => true,
+            Precondition::Absent => found.is_none(),
+            Precondition::Present => found.is_some(),
+            Precondition::Revision(revision) => found.is_some_and(|object| object.revision() == revision),
+        };
+        if holds { Ok(()) } else { Err(Conflict { key: key.clone(), wanted, found: found.cloned() }) }
+    }
+}
+
+fn change(objects: &mut OrdMap<Key, Arc<Object>>, revision: u64, op: &Op) -> Option<Change> {
+    match op {
+        Op::Put { key, value, .. } => {
+            let object = Object::new(key.clone(), revision, value.clone());
+            let previous = objects.insert(key.clone(), object.clone());
+            let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+            Some(Change { kind, object, previous })
+        }
+        Op::Delete { key, .. } => {
+            let previous = objects.remove(key)?;
+            let object = Object::new(key.clone(), revision, previous.value().clone());
+            Some(Change { kind: ChangeKind::Deleted, object, previous: Some(previous) })
+        }
+        Op::Check { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn put(name: &str, precondition: Precondition) -> Op {
+        Op::Put { key: Key::new("pods", "default", name), value: json!({"metadata": {"name": name}}), precondition }
+    }
+
+    #[test]
+    fn a_transaction_with_one_failing_precondition_changes_nothing() {
+        let (one, _) = Snapshot::default().apply(&Transaction { ops: vec![put("a", Precondition::Absent)] }).unwrap();
+        let both = Transaction { ops: vec![put("b", Precondition::Absent), put("a", Precondition::Absent)] };
+        let conflict = one.apply(&both).unwrap_err();
+        assert_eq!(conflict.key.name.as_ref(), "a");
+        assert_eq!(one.len(), 1);
+    }
+
+    #[test]
+    fn a_deletion_carries_its_own_revision() {
+        let (one, _) = Snapshot::default().apply(&Transaction { ops: vec![put("a", Precondition::Any)] }).unwrap();
+        let key = Key::new("pods", "default", "a");
+        let delete = Transaction { ops: vec![Op::Delete { key, precondition: Precondition::Revision(1) }] };
+        let (two, changes) = one.apply(&delete).unwrap();
+        assert!(two.is_empty());
+        assert_eq!((changes[0].kind, changes[0].object.revision()), (ChangeKind::Deleted, 2));
+        assert_eq!(changes[0].object.value()["metadata"]["resourceVersion"], "2");
+    }
+
+    #[test]
+    fn a_list_stops_at_its_namespace_and_resource() {
+        let key = |resource: &str, namespace: &str| Key::new(resource, namespace, "x");
+        let objects = [key("nodes", ""), key("pods", "a"), key("pods", "b"), key("podtemplates", "a")];
+        let snapshot = Snapshot::from_objects(7, objects.map(|key| Object::new(key, 7, json!({"metadata": {}}))));
+        assert_eq!(snapshot.list(&"pods".into(), None).count(), 2);
+        assert_eq!(snapshot.list(&"pods".into(), Some("b")).count(), 1);
+    }
+}
