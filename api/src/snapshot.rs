@@ -119,6 +119,20 @@ impl Snapshot {
             .take_while(move |object| object.key().resource == resource)
     }
 
+    /// The inverse of [`Snapshot::apply`]: the snapshot at `revision`, before `changes` were made. They come newest
+    /// first; only the objects that they are about go back in time.
+    pub fn undo<'a>(&self, revision: u64, changes: impl IntoIterator<Item = &'a Change>) -> Snapshot {
+        let mut objects = self.objects.clone();
+        for change in changes {
+            let key = change.object.key();
+            match &change.previous {
+                Some(previous) => objects.insert(key.clone(), previous.clone()),
+                None => objects.remove(key),
+            };
+        }
+        Snapshot { revision, objects }
+    }
+
     /// The meaning of a transaction: the snapshot after it, at `revision() + 1`, and what changed in the order of
     /// its operations. A transaction that only checks leaves the revision as it is.
     pub fn apply(&self, transaction: &Transaction) -> Result<(Snapshot, Vec<Change>), Conflict> {
@@ -196,6 +210,16 @@ mod tests {
         assert!(two.is_empty());
         assert_eq!((changes[0].kind, changes[0].object.revision()), (ChangeKind::Deleted, 2));
         assert_eq!(changes[0].object.value()["metadata"]["resourceVersion"], "2");
+    }
+
+    #[test]
+    fn undo_gives_back_what_was_there_before() {
+        let (one, _) = Snapshot::default().apply(&Transaction { ops: vec![put("a", Precondition::Any)] }).unwrap();
+        let delete = Op::Delete { key: Key::new("pods", "default", "a"), precondition: Precondition::Present };
+        let (two, changes) = one.apply(&Transaction { ops: vec![delete, put("b", Precondition::Any)] }).unwrap();
+        let back = two.undo(one.revision(), changes.iter().rev());
+        assert_eq!(back.revision(), 1);
+        assert_eq!(back.iter().map(|object| object.name()).collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
