@@ -9,6 +9,12 @@ mod object;
 mod snapshot;
 mod status;
 
+pub mod names;
+pub mod quantity;
+pub mod selector;
+
 pub use object::{DecodeError, Key, Object, ResourceName};
+pub use quantity::Quantity;
+pub use selector::{FieldSelector, Selector};
 pub use snapshot::{Change, ChangeKind, Conflict, Op, Precondition, Snapshot, Transaction};
 pub use status::{Cause, Reason, Status};
