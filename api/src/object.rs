@@ -177,6 +177,13 @@ impl Object {
     }
 }
 
+/// Equal objects are the same version of the same object; their JSON is not compared.
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || (self.revision == other.revision && self.key == other.key)
+    }
+}
+
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.key, self.revision)

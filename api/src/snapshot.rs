@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use serde_json::Value;
 
 use crate::{Key, Object, ResourceName};
@@ -133,6 +134,23 @@ impl Snapshot {
         Snapshot { revision, objects }
     }
 
+    /// What turned `older` into this snapshot, in key order; parts that both share are skipped unseen, so the cost is
+    /// that of what changed. Steps in between are not seen: an object that was replaced shows up as `Modified` with
+    /// another uid, and a `Deleted` one carries the revision of its last version.
+    pub fn changes_since(&self, older: &Snapshot) -> Vec<Change> {
+        let changed = |kind, object: &Arc<Object>, previous: Option<&Arc<Object>>| Change {
+            kind,
+            object: object.clone(),
+            previous: previous.cloned(),
+        };
+        let items = older.objects.diff(&self.objects).map(|item| match item {
+            DiffItem::Add(_, new) => changed(ChangeKind::Added, new, None),
+            DiffItem::Update { old, new } => changed(ChangeKind::Modified, new.1, Some(old.1)),
+            DiffItem::Remove(_, old) => changed(ChangeKind::Deleted, old, Some(old)),
+        });
+        items.collect()
+    }
+
     /// The meaning of a transaction: the snapshot after it, at `revision() + 1`, and what changed in the order of
     /// its operations. A transaction that only checks leaves the revision as it is.
     pub fn apply(&self, transaction: &Transaction) -> Result<(Snapshot, Vec<Change>), Conflict> {
@@ -220,6 +238,19 @@ mod tests {
         let back = two.undo(one.revision(), changes.iter().rev());
         assert_eq!(back.revision(), 1);
         assert_eq!(back.iter().map(|object| object.name()).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn changes_since_an_older_snapshot_are_those_that_led_here() {
+        let names = ["a", "b", "c"].map(|name| put(name, Precondition::Any));
+        let (one, _) = Snapshot::default().apply(&Transaction { ops: names.to_vec() }).unwrap();
+        let delete = Op::Delete { key: Key::new("pods", "default", "b"), precondition: Precondition::Present };
+        let ops = vec![put("a", Precondition::Present), delete, put("d", Precondition::Absent)];
+        let (two, _) = one.apply(&Transaction { ops }).unwrap();
+        let seen: Vec<_> = two.changes_since(&one).iter().map(|c| (c.kind, c.object.name().to_owned())).collect();
+        let wanted = [(ChangeKind::Modified, "a"), (ChangeKind::Deleted, "b"), (ChangeKind::Added, "d")];
+        assert_eq!(seen, wanted.map(|(kind, name)| (kind, name.to_owned())));
+        assert!(two.changes_since(&two).is_empty());
     }
 
     #[test]
