@@ -71,7 +71,9 @@ impl Core {
             state.revisions.clone()
         };
         woken.into_values().for_each(|wake| wake.send());
-        revisions.into_iter().for_each(|revisions| drop(revisions.send_replace(revision)));
+        if let Some(revisions) = revisions {
+            revisions.send_replace(revision);
+        }
     }
 
     pub(crate) fn check_watch(&self, after: u64, resource: &ResourceName) -> Result<watch::Receiver<u64>, WatchError> {

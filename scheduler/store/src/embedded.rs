@@ -1,4 +1,6 @@
 mod file;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -64,13 +66,14 @@ impl EmbeddedStore {
 
     fn open_with(path: &Path, limits: Limits) -> Result<Self, OpenError> {
         let (file, snapshot) = File::open(path)?;
+        Self::start(file, snapshot, limits).map_err(|source| OpenError::Io { path: path.to_owned(), source })
+    }
+
+    fn start(file: File, snapshot: Snapshot, limits: Limits) -> io::Result<Self> {
         let core = Arc::new(Core::new(snapshot, limits));
         let (sender, requests) = mpsc::channel(WAITING_TRANSACTIONS_MAX);
         let task = WriterTask::new(core.clone(), file);
-        let writer = std::thread::Builder::new()
-            .name("wasmk-store".to_owned())
-            .spawn(move || task.run(requests))
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        let writer = std::thread::Builder::new().name("wasmk-store".to_owned()).spawn(move || task.run(requests))?;
         Ok(Self { core, requests: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) })
     }
 

@@ -35,6 +35,14 @@ impl File {
         Ok((Self { database }, snapshot))
     }
 
+    /// An empty store over any storage; for tests of storage that fails.
+    #[cfg(test)]
+    pub(super) fn over(storage: impl redb::StorageBackend) -> Self {
+        let database = builder().create_with_backend(storage).expect("the storage works at first");
+        initialize(&database).expect("the storage works at first");
+        Self { database }
+    }
+
     /// Durable when it returns. Of several changes to one object only the last is written.
     pub(super) fn write<'a>(&self, revision: u64, changes: impl Iterator<Item = &'a Change>) -> io::Result<()> {
         // Sorted, so that neighbours go into the same pages.
@@ -50,6 +58,8 @@ impl File {
             }
             transaction.open_table(META).map_err(to_io)?.insert(META_REVISION, revision).map_err(to_io)?;
         }
+        // One flush. `set_quick_repair` would cost a second one with each commit, to spare a crashed file its check
+        // on opening; but opening reads every object anyway, which takes longer than the check.
         transaction.commit().map_err(to_io)
     }
 }
