@@ -1,1 +1,29 @@
-fn main() {}
+//! `wasmk`: one binary that is the cluster, the node and the client.
+//!
+//! `up`, `server` and `agent` run the parts of a cluster; every other verb is a client of the Kubernetes API, this
+//! cluster's or any other's. Data goes to stdout, talk to stderr.
+
+mod args;
+mod discovery;
+mod manifest;
+mod output;
+mod progress;
+mod session;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Cli::parse();
+    // One provider for every TLS user in the process; two would make rustls panic at run time.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match verbs::run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", session::explain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::verbs;
+
+/// Kubernetes for WebAssembly, in one binary.
+#[derive(Parser)]
+#[command(name = "wasmk", version, propagate_version = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every client verb takes.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// Kubeconfig file [default: $KUBECONFIG, then the one that `wasmk up` wrote, then ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Connection")]
+    pub(crate) context: Option<String>,
+    /// Namespace [default: the context's, else `default`]
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Connection")]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// List objects as a table, or print them
+    Get(verbs::get::Get),
+    /// Show objects in detail, with their events
+    Describe(verbs::describe::Describe),
+    /// Create or change objects from files
+    Apply(verbs::apply::Apply),
+    /// Create objects from files; an existing one is an error
+    Create(verbs::apply::Create),
+    /// Delete objects by file, name or label
+    Delete(verbs::delete::Delete),
+    /// Print or follow the output of containers
+    Logs(verbs::logs::Logs),
+    /// Change the number of replicas
+    Scale(verbs::scale::Scale),
+    /// Change the image or the environment of a workload
+    Set(verbs::set::Set),
+    /// Watch, list, undo, pause, resume or restart a rollout
+    Rollout(verbs::rollout::Rollout),
+    /// Change an object in an editor
+    Edit(verbs::edit::Edit),
+    /// Change fields of an object by a patch
+    Patch(verbs::patch::Patch),
+    /// Set or remove labels
+    Label(verbs::label::Label),
+    /// Set or remove annotations
+    Annotate(verbs::label::Annotate),
+    /// Wait for a condition of objects
+    Wait(verbs::wait::Wait),
+    /// List events
+    Events(verbs::events::Events),
+    /// Show CPU and memory in use
+    Top(verbs::top::Top),
+    /// List the kinds of objects that the server knows
+    ApiResources(verbs::api_resources::ApiResources),
+    /// Show or change the kubeconfig
+    Config(verbs::config::Config),
+    /// Print the versions of client and server
+    Version(verbs::version::Version),
+}

@@ -1,0 +1,183 @@
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use futures::StreamExt;
+use futures::stream::SelectAll;
+use serde_json::Value;
+
+use super::targets::{self, query};
+use crate::args::Global;
+use crate::manifest::Files;
+use crate::session::Session;
+
+#[derive(Args)]
+pub(crate) struct Logs {
+    /// A pod, or a workload such as `deploy/hello`
+    target: Option<String>,
+    /// Container; the only one if there is one
+    container_name: Option<String>,
+    #[arg(short, long, value_name = "NAME")]
+    container: Option<String>,
+    /// Go on as lines are written
+    #[arg(short, long)]
+    follow: bool,
+    /// The container's previous run, after a restart
+    #[arg(short, long)]
+    previous: bool,
+    /// Only so many lines from the end
+    #[arg(long, value_name = "LINES")]
+    tail: Option<i64>,
+    /// Only lines of the last while, such as 5s, 2m, 3h
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
+    /// Only lines after a time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    since_time: Option<String>,
+    /// Put the time before each line
+    #[arg(long)]
+    timestamps: bool,
+    /// At most so many bytes
+    #[arg(long, value_name = "BYTES")]
+    limit_bytes: Option<u64>,
+    /// Every pod with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    selector: Option<String>,
+    /// Every container of the pods
+    #[arg(long)]
+    all_containers: bool,
+    /// Every pod of the workload, not just one
+    #[arg(long)]
+    all_pods: bool,
+    /// Put pod and container before each line
+    #[arg(long)]
+    prefix: bool,
+}
+
+/// One container whose log is read.
+struct Source {
+    pod: String,
+    container: Option<String>,
+}
+
+impl Logs {
+    pub(crate) async fn run(self, global: &Global) -> Result<()> {
+        let session = Session::connect(global).await?;
+        let sources = self.sources(&session).await?;
+        let prefix = self.prefix || ((self.all_pods || self.selector.is_some()) && sources.len() > 1);
+        let mut streams = SelectAll::new();
+        for source in &sources {
+            let path = self.path(&session, source)?;
+            let lines = session.lines(&path, "*/*").await?;
+            let label = match (&source.container, prefix) {
+                (_, false) => String::new(),
+                (Some(container), true) => format!("[pod/{}/{container}] ", source.pod),
+                (None, true) => format!("[pod/{}] ", source.pod),
+            };
+            streams.push(Box::pin(lines.map(move |line| line.map(|line| format!("{label}{line}")))));
+        }
+        let stdout = std::io::stdout();
+        while let Some(line) = streams.next().await {
+            // A reader that went away (`| head`) ends the command without a word.
+            if writeln!(stdout.lock(), "{}", line?).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn sources(&self, session: &Session) -> Result<Vec<Source>> {
+        let pods = self.pods(session).await?;
+        let container = self.container.clone().or_else(|| self.container_name.clone());
+        let sources = pods.iter().flat_map(|pod| {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let every: Vec<&Value> = ["initContainers", "containers"]
+                .iter()
+                .flat_map(|field| pod["spec"][field].as_array().into_iter().flatten())
+                .collect();
+            match self.all_containers {
+                true => every
+                    .iter()
+                    .filter_map(|one| one["name"].as_str())
+                    .map(|container| Source { pod: name.clone(), container: Some(container.to_owned()) })
+                    .collect(),
+                false => vec![Source { pod: name, container: container.clone() }],
+            }
+        });
+        Ok(sources.collect())
+    }
+
+    async fn pods(&self, session: &Session) -> Result<Vec<Value>> {
+        let collection = session.discovery().await?.find("pods")?.collection(Some(&session.namespace));
+        if let Some(selector) = &self.selector {
+            let pods = list(session, &format!("{collection}{}", query(&[("labelSelector", Some(selector))]))).await?;
+            if pods.is_empty() {
+                bail!("no pods with labels {selector} in namespace {}", session.namespace);
+            }
+            return Ok(pods);
+        }
+        let target =
+            self.target.as_deref().context("say which pod, for example `wasmk logs deploy/hello`, or -l LABELS")?;
+        let argument = if target.contains('/') { target.to_owned() } else { format!("pod/{target}") };
+        let named = targets::named_only(session, &[argument], &Files::default()).await?.remove(0);
+        let object = session.get(&named.path()).await?;
+        if named.resource.kind == "Pod" {
+            return Ok(vec![object]);
+        }
+        let selector = selector_of(&object).with_context(|| format!("{} has no pods of its own", named.slashed()))?;
+        let mut pods = list(session, &format!("{collection}{}", query(&[("labelSelector", Some(&selector))]))).await?;
+        match pods.len() {
+            0 => bail!("{} has no pods yet", named.slashed()),
+            1 => {}
+            count if !self.all_pods => {
+                // The one that runs for longest, as kubectl chooses; the others are one flag away.
+                pods.sort_by_key(|pod| {
+                    (pod["status"]["phase"] != "Running", pod["metadata"]["creationTimestamp"].to_string())
+                });
+                eprintln!(
+                    "Found {count} pods, using pod/{} (--all-pods for every one)",
+                    pods[0]["metadata"]["name"].as_str().unwrap_or_default()
+                );
+                pods.truncate(1);
+            }
+            _ => {}
+        }
+        Ok(pods)
+    }
+
+    fn path(&self, session: &Session, source: &Source) -> Result<String> {
+        let flag = |is_set: bool| is_set.then_some("true");
+        let since =
+            self.since.as_deref().map(super::seconds).transpose()?.map(|seconds| seconds.max(1.0).round().to_string());
+        let tail = self.tail.filter(|lines| *lines >= 0).map(|lines| lines.to_string());
+        let limit = self.limit_bytes.map(|bytes| bytes.to_string());
+        let parameters = [
+            ("container", source.container.as_deref()),
+            ("follow", flag(self.follow)),
+            ("previous", flag(self.previous)),
+            ("timestamps", flag(self.timestamps)),
+            ("tailLines", tail.as_deref()),
+            ("sinceSeconds", since.as_deref()),
+            ("sinceTime", self.since_time.as_deref()),
+            ("limitBytes", limit.as_deref()),
+        ];
+        Ok(format!("/api/v1/namespaces/{}/pods/{}/log{}", session.namespace, source.pod, query(&parameters)))
+    }
+}
+
+async fn list(session: &Session, path: &str) -> Result<Vec<Value>> {
+    match session.get(path).await?["items"].take() {
+        Value::Array(items) => Ok(items),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The label selector of a workload or a Service, as a query wants it.
+pub(super) fn selector_of(object: &Value) -> Option<String> {
+    let selector = &object["spec"]["selector"];
+    let labels =
+        selector["matchLabels"].as_object().or_else(|| selector.as_object().filter(|_| object["kind"] == "Service"))?;
+    let pairs: Vec<String> =
+        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    (!pairs.is_empty()).then(|| pairs.join(","))
+}
