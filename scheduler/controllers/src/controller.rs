@@ -1,0 +1,23 @@
+use std::collections::BTreeSet;
+
+use wasmk_api::{Change, Key};
+
+use crate::{Clock, Plan, View};
+
+/// One control loop.
+pub struct Controller {
+    pub name: &'static str,
+    /// The resources whose changes can affect a key of this controller; empty means all.
+    pub reads: &'static [&'static str],
+    /// Its plan tells the user about refused writes. Others are simply left alone for a while.
+    pub shows_refusals: bool,
+    /// The keys to plan again after a change. At the start each object counts as added.
+    pub affected: fn(&View, &Change, &mut BTreeSet<Key>),
+    /// What to do about one key, which may be gone by now.
+    pub plan: fn(&View, &Key, &Clock) -> Plan,
+}
+
+/// All of them. Those that make others' input come first, so that one round does most of the work.
+pub fn controllers() -> &'static [Controller] {
+    &[crate::replica_set::CONTROLLER]
+}

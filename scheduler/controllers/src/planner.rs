@@ -1,0 +1,163 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use wasmk_api::{Change, ChangeKind, Key, Snapshot};
+
+use crate::{Clock, Controller, Plan, Settings, View, controllers};
+
+/// Retries of a refused key wait this long at first and twice as long each time.
+const BACKOFF_MIN: SignedDuration = SignedDuration::from_millis(200);
+const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// Which keys need a look, and what to do about them. A state machine: the driver brings snapshots and the time, and takes
+/// plans away.
+pub struct Planner {
+    settings: Settings,
+    view: View,
+    dirty: BTreeSet<Item>,
+    timers: BTreeSet<(Timestamp, Item)>,
+    due: BTreeMap<Item, Timestamp>,
+    /// Keys whose plan wanted something written. They are looked at again whatever the next snapshot shows: the commit may
+    /// have failed, and what was created may be gone again before anyone saw it.
+    unsettled: BTreeSet<Item>,
+    refusals: BTreeMap<Item, Refused>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Refused {
+    count: u32,
+    /// Not planned at all before.
+    blocked_until: Option<Timestamp>,
+}
+
+/// A plan, and what it was made for.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub controller: &'static str,
+    pub key: Key,
+    pub plan: Plan,
+    item: Item,
+}
+
+/// An index into the table of controllers, and a key of that controller.
+type Item = (usize, Key);
+
+impl Planner {
+    /// Starts with everything to be looked at.
+    pub fn new(snapshot: Snapshot, now: Timestamp, settings: Settings) -> Self {
+        let mut planner = Self {
+            settings,
+            view: View::new(now),
+            dirty: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            due: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+        };
+        planner.observe(snapshot, now);
+        planner
+    }
+
+    /// Takes in the latest snapshot, and marks what its changes affect.
+    pub fn observe(&mut self, snapshot: Snapshot, now: Timestamp) {
+        self.dirty.append(&mut self.unsettled);
+        let changes = self.view.advance(snapshot, now);
+        for change in &changes {
+            for (index, controller) in controllers().iter().enumerate() {
+                self.mark(index, controller, change);
+            }
+        }
+    }
+
+    /// The plans of at most `limit` keys that need a look at `now`; those that want nothing done are left out. Plans of one
+    /// call are made from one snapshot: commit, then observe, before the next call.
+    pub fn plan(&mut self, now: Timestamp, limit: usize) -> Vec<Planned> {
+        self.view.notice_pause(now, &self.settings);
+        self.mark_due(now);
+        let mut plans = Vec::new();
+        for _ in 0..limit {
+            let Some((index, key)) = self.dirty.pop_first() else { break };
+            plans.extend(self.plan_one((index, key), now));
+        }
+        plans
+    }
+
+    /// Whether [`Planner::observe`] and [`Planner::plan`] should be called again at once.
+    pub fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.unsettled.is_empty()
+    }
+
+    /// When to call [`Planner::plan`] though nothing has changed.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The API refused a write of this plan, with `message`: nothing of it is tried again for a while.
+    pub fn refused(&mut self, planned: &Planned, message: &str, now: Timestamp) {
+        let item = &planned.item;
+        let refused = self.refusals.entry(item.clone()).or_default();
+        refused.count = refused.count.saturating_add(1);
+        let wait = (BACKOFF_MIN * 2_i32.pow((refused.count - 1).min(16))).min(BACKOFF_MAX);
+        let shown = self.view.refusal(&planned.key).is_some_and(|refusal| now < refusal.retry_at);
+        if shown || !controllers()[item.0].shows_refusals {
+            // Even telling about it was refused.
+            refused.blocked_until = Some(now + wait);
+            self.set_timer(item.clone(), Some(now + wait));
+            self.unsettled.remove(item);
+        }
+        self.view.refuse(&planned.key, message, now + wait);
+    }
+
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn mark(&mut self, index: usize, controller: &Controller, change: &Change) {
+        let resource = change.object.key().resource.as_str();
+        if !controller.reads.is_empty() && !controller.reads.contains(&resource) {
+            return;
+        }
+        let mut keys = BTreeSet::new();
+        (controller.affected)(&self.view, change, &mut keys);
+        self.dirty.extend(keys.into_iter().map(|key| (index, key)));
+        if change.kind == ChangeKind::Deleted {
+            self.refusals.remove(&(index, change.object.key().clone()));
+        }
+    }
+
+    fn mark_due(&mut self, now: Timestamp) {
+        while self.timers.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, item) = self.timers.pop_first().expect("invariant: it was just seen");
+            self.due.remove(&item);
+            self.dirty.insert(item);
+        }
+    }
+
+    fn plan_one(&mut self, item: Item, now: Timestamp) -> Option<Planned> {
+        if self.refusals.get(&item).is_some_and(|refused| refused.blocked_until.is_some_and(|until| now < until)) {
+            return None;
+        }
+        let controller = &controllers()[item.0];
+        let plan = (controller.plan)(&self.view, &item.1, &Clock { now, settings: &self.settings });
+        self.set_timer(item.clone(), plan.wake_at);
+        if plan.is_empty() {
+            self.refusals.remove(&item);
+            return None;
+        }
+        self.unsettled.insert(item.clone());
+        Some(Planned { controller: controller.name, key: item.1.clone(), plan, item })
+    }
+
+    fn set_timer(&mut self, item: Item, at: Option<Timestamp>) {
+        let known = match at {
+            Some(at) => self.due.insert(item.clone(), at),
+            None => self.due.remove(&item),
+        };
+        if let Some(known) = known {
+            self.timers.remove(&(known, item.clone()));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, item));
+        }
+    }
+}
