@@ -1,1 +1,34 @@
-fn main() {}
+//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, and what those stand on.
+
+mod demo;
+mod layers;
+mod shell;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the wasmk repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Build everything, start a cluster, deploy sample-apps/hello and curl it
+    Demo(demo::Demo),
+    /// Run every check and test, after installing what they need
+    Test(test::Test),
+    /// Check that the crates' dependencies point down only
+    Layers,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Demo(demo) => demo.run(),
+        Chore::Test(test) => test.run(),
+        Chore::Layers => layers::check(),
+    }
+}

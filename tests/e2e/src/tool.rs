@@ -1,0 +1,77 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    pub command: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub success: bool,
+}
+
+impl Output {
+    /// Runs to the end.
+    #[track_caller]
+    pub fn of(command: &mut Command) -> Self {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let shown = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("start {shown}: {error}"));
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            command: shown,
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+            success: output.status.success(),
+        }
+    }
+
+    /// Its standard output; fails the test when the command failed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert!(self.success, "{} failed:\n{}{}", self.command, self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Its standard error; fails the test when the command succeeded.
+    #[track_caller]
+    pub fn err(self) -> String {
+        assert!(!self.success, "{} should have failed:\n{}{}", self.command, self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+/// Tries `attempt` until it answers `Ok`; after `limit` fails with its last words.
+#[track_caller]
+pub fn eventually<T>(limit: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(reason) if Instant::now() > deadline => panic!("not within {limit:?}: {reason}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(25)),
+        }
+    }
+}
+
+/// The top of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
+}
+
+/// The binary under test: `$WASMK_BIN`, else the one beside this test's own executable.
+pub fn wasmk_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("WASMK_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the test knows its own path");
+    let profile = test.ancestors().nth(2).expect("tests live in target/PROFILE/deps");
+    let binary = profile.join(format!("wasmk{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.is_file(),
+        "{} is missing; `cargo xtask test` builds it, or `cargo build -p wasmk`",
+        binary.display()
+    );
+    binary
+}
