@@ -1,12 +1,14 @@
-//! Reading a request: its query options, the media types it accepts, its body.
+//! Reading a request: what it is about, its query options, the media types it accepts, its body.
 
 mod accept;
 mod body;
 mod options;
-mod protobuf;
+mod target;
 
 pub(crate) use accept::{Accept, Format, View};
-pub(crate) use body::{Body, BodyType, read_body};
+pub(crate) use body::{Body, BodyType, read_body, unsupported};
 pub(crate) use options::{
     DeleteOptions, FieldValidation, ListOptions, Propagation, Query, ResourceVersionMatch, WriteOptions,
+    invalid_options,
 };
+pub(crate) use target::{ResourcePath, Target, Verb};

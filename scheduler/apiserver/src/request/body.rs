@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use wasmk_api::{Reason, Status};
 
-use super::protobuf;
+use crate::protobuf;
 
 /// As in Kubernetes: what etcd takes at most, doubled for patches and their like.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;

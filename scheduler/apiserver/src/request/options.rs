@@ -224,7 +224,7 @@ fn dry_run<'a>(values: impl Iterator<Item = &'a str>, options: &str) -> Result<b
 }
 
 /// 422 about the options themselves.
-pub(super) fn invalid_options(options: &str, cause: Cause) -> Status {
+pub(crate) fn invalid_options(options: &str, cause: Cause) -> Status {
     Status::invalid(options, "meta.k8s.io", "", vec![cause])
 }
 

@@ -11,7 +11,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Map, Value, json};
 use wasmk_api::Status;
 
-mod wire;
+pub(crate) mod wire;
 
 use wire::{Field, Fields};
 
@@ -19,7 +19,7 @@ use wire::{Field, Fields};
 const MAGIC: &[u8] = b"k8s\0";
 
 /// The object of the body as JSON, with its `apiVersion` and `kind`.
-pub(super) fn decode(body: &[u8]) -> Result<Value, Status> {
+pub(crate) fn decode(body: &[u8]) -> Result<Value, Status> {
     let refused = |why: &str| Status::bad_request(format!("decode protobuf: {why}"));
     let envelope = body.strip_prefix(MAGIC).ok_or_else(|| refused("the body does not begin with \"k8s\\0\""))?;
     let envelope = Envelope::read(envelope).ok_or_else(|| refused("the envelope is damaged"))?;
@@ -82,7 +82,7 @@ struct FieldType {
 }
 
 static MESSAGES: LazyLock<HashMap<&'static str, Message>> = LazyLock::new(|| {
-    let lines = include_str!("protobuf-fields.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("protobuf/fields.txt").lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(": ")).map(|(name, fields)| (name, parse_fields(fields))).collect()
 });
 
@@ -176,7 +176,7 @@ fn read_time(bytes: &[u8], digits: u8) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::wire::tests::{message, number, text};
+    use super::wire::{message, number, text};
     use super::*;
 
     fn body(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {

@@ -62,27 +62,28 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// An encoded number field.
 #[cfg(test)]
-pub(super) mod tests {
-    pub(in super::super) fn number(field: u32, value: u64) -> Vec<u8> {
-        [varint(u64::from(field) << 3), varint(value)].concat()
-    }
+pub(crate) fn number(field: u32, value: u64) -> Vec<u8> {
+    [varint(u64::from(field) << 3), varint(value)].concat()
+}
 
-    pub(in super::super) fn text(field: u32, value: &str) -> Vec<u8> {
-        message(field, value.as_bytes())
-    }
+/// An encoded string field.
+pub(crate) fn text(field: u32, value: &str) -> Vec<u8> {
+    message(field, value.as_bytes())
+}
 
-    pub(in super::super) fn message(field: u32, bytes: &[u8]) -> Vec<u8> {
-        [varint(u64::from(field) << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
-    }
+/// An encoded message field; `bytes` are the message's own fields.
+pub(crate) fn message(field: u32, bytes: &[u8]) -> Vec<u8> {
+    [varint(u64::from(field) << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
+}
 
-    fn varint(mut value: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while value >= 0x80 {
-            bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        bytes.push(value as u8);
-        bytes
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
     }
+    bytes.push(value as u8);
+    bytes
 }
