@@ -11,6 +11,7 @@ mod status;
 
 pub mod names;
 pub mod quantity;
+pub mod schema;
 pub mod selector;
 
 pub use object::{DecodeError, Key, Object, ResourceName};
