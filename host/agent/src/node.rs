@@ -1,0 +1,6 @@
+//! The node's own objects: Node and Lease.
+
+mod resources;
+mod system;
+
+pub use resources::Resources;
