@@ -8,6 +8,7 @@
 mod object;
 mod snapshot;
 mod status;
+pub mod table;
 
 pub mod names;
 pub mod quantity;
