@@ -11,6 +11,7 @@ mod status;
 pub mod table;
 
 pub mod names;
+pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
