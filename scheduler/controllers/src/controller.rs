@@ -19,5 +19,5 @@ pub struct Controller {
 
 /// All of them. Those that make others' input come first, so that one round does most of the work.
 pub fn controllers() -> &'static [Controller] {
-    &[crate::replica_set::CONTROLLER]
+    &[crate::deployment::CONTROLLER, crate::replica_set::CONTROLLER]
 }

@@ -20,6 +20,7 @@
 
 mod clock;
 mod controller;
+mod deployment;
 mod json;
 mod names;
 mod namespace;
