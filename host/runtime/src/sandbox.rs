@@ -1,0 +1,144 @@
+//! A container's surroundings: builds a store for each of its instances.
+
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::limits::{Limits, MemoryMeter};
+use crate::logs::{LogSink, send_all};
+use crate::meter::CpuMeter;
+use crate::outgoing::Outgoing;
+use crate::program::{Instance, Loaded, Program};
+use crate::runtime::Shared;
+use crate::sockets::Sockets;
+use crate::spec::{ContainerSpec, LogLine, Mount, Stream};
+use bytes::Bytes;
+use std::sync::Arc;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+/// Host resources (streams, sockets, files, requests) of one instance.
+const RESOURCES_MAX: usize = 16 * 1024;
+/// Component-model handles of one instance.
+const HANDLES_MAX: usize = 64 * 1024;
+/// Bytes that one call to the host may copy.
+const HOSTCALL_BYTES_MAX: usize = 64 << 20;
+/// Headers of one request or response.
+const FIELDS_BYTES_MAX: usize = 128 * 1024;
+
+pub(crate) struct Sandbox {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) program: Program,
+    pub(crate) spec: ContainerSpec,
+    pub(crate) memory: Arc<MemoryMeter>,
+    pub(crate) cpu: Arc<CpuMeter>,
+}
+
+/// A live instance with its store.
+pub(crate) struct Live {
+    pub(crate) store: Store<Guest>,
+    pub(crate) instance: Instance,
+    pub(crate) output: Output,
+}
+
+/// The two streams of an instance, to be closed when it ends.
+#[derive(Clone)]
+pub(crate) struct Output {
+    stdout: LogSink,
+    stderr: LogSink,
+}
+
+impl Sandbox {
+    pub(crate) fn new(shared: Arc<Shared>, program: Program, spec: ContainerSpec) -> Self {
+        let memory = Arc::new(MemoryMeter::new(spec.memory_bytes_max));
+        let cpu = Arc::new(CpuMeter::new(spec.cpu_millis_max, shared.ticker.clone()));
+        Sandbox { shared, program, spec, memory, cpu }
+    }
+
+    /// A fresh instance, from the pool while there is room.
+    pub(crate) async fn instantiate(&self) -> wasmtime::Result<Live> {
+        match self.instantiate_on(self.program.preferred()).await {
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => match self.program.on_demand() {
+                Some(loaded) => self.instantiate_on(loaded).await,
+                None => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    async fn instantiate_on(&self, loaded: &Loaded) -> wasmtime::Result<Live> {
+        let output = Output::new(&self.spec);
+        let mut store = self.store(&loaded.engine, &output)?;
+        let instance = loaded.instantiate(&mut store).await?;
+        Ok(Live { store, instance, output })
+    }
+
+    fn store(&self, engine: &Engine, output: &Output) -> wasmtime::Result<Store<Guest>> {
+        let sockets = Sockets::new(self.spec.network.clone());
+        let wasi = self.wasi(output, &sockets)?;
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        let outgoing = Outgoing(self.spec.network.clone());
+        let limits = Limits::new(self.memory.clone());
+        let mut store = Store::new(engine, Guest { table, wasi, http, outgoing, sockets, limits });
+        store.limiter(|guest| &mut guest.limits);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        Ok(store)
+    }
+
+    fn wasi(&self, output: &Output, sockets: &Sockets) -> wasmtime::Result<WasiCtx> {
+        let spec = &self.spec;
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg(&spec.name).args(&spec.args).envs(&spec.env);
+        wasi.stdout(output.stdout.clone()).stderr(output.stderr.clone());
+        wasi.allow_tcp(true).allow_udp(false).allow_ip_name_lookup(true);
+        wasi.socket_addr_check(sockets.check());
+        if let Some(dir) = &spec.working_dir {
+            wasi.initial_cwd(dir);
+            if !spec.env.iter().any(|(name, _)| name == "PWD") {
+                wasi.env("PWD", dir);
+            }
+        }
+        for mount in &spec.mounts {
+            preopen(&mut wasi, mount)?;
+        }
+        Ok(wasi.build())
+    }
+
+    /// Puts a fault where the guest's author looks for it: at the end of stderr.
+    pub(crate) async fn log_fault(&self, fault: &Fault) {
+        let line = |text: &str| LogLine {
+            time: fault.time,
+            stream: Stream::Stderr,
+            partial: false,
+            data: Bytes::copy_from_slice(text.as_bytes()),
+        };
+        let lines: Vec<_> = fault.lines().map(line).collect();
+        send_all(&self.spec.logs, lines).await;
+    }
+}
+
+impl Output {
+    fn new(spec: &ContainerSpec) -> Self {
+        Output {
+            stdout: LogSink::new(Stream::Stdout, spec.logs.clone()),
+            stderr: LogSink::new(Stream::Stderr, spec.logs.clone()),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.stdout.close().await;
+        self.stderr.close().await;
+    }
+}
+
+pub(crate) fn preopen(wasi: &mut WasiCtxBuilder, mount: &Mount) -> wasmtime::Result<()> {
+    let perms = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+    wasi.preopened_dir(&mount.host, &mount.guest, perms)?;
+    Ok(())
+}
