@@ -5,17 +5,22 @@
 //! [`Snapshot`], and changed only by a [`Transaction`], whose meaning is the pure function [`Snapshot::apply`].
 //! Whatever is refused is refused with a Kubernetes [`Status`].
 
+mod field;
 mod object;
 mod snapshot;
 mod status;
-pub mod table;
+mod unsupported;
 
+pub mod kind;
 pub mod names;
 pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
+pub mod table;
+pub mod write;
 
+pub use kind::Kind;
 pub use object::{DecodeError, Key, Object, ResourceName};
 pub use quantity::Quantity;
 pub use selector::{FieldSelector, Selector};

@@ -1,0 +1,142 @@
+//! Reading a value along its path, and collecting what is wrong on the way.
+
+use serde_json::Value;
+
+use crate::{Cause, names};
+
+/// A value with the path that leads to it; absent fields are null.
+#[derive(Clone, Debug)]
+pub(crate) struct Field<'a> {
+    pub(crate) path: String,
+    pub(crate) value: &'a Value,
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn root(value: &'a Value) -> Self {
+        Self { path: String::new(), value }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Field<'a> {
+        Field { path: join(&self.path, name), value: &self.value[name] }
+    }
+
+    /// The items of a list; nothing if it is none.
+    pub(crate) fn items(&self) -> impl Iterator<Item = Field<'a>> {
+        let values = self.value.as_array().into_iter().flatten();
+        values.enumerate().map(|(index, value)| Field { path: format!("{}[{index}]", self.path), value })
+    }
+
+    /// Key and value of a map; the path is that of the map.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Path of a map's entry: `spec.selector[a]`.
+    pub(crate) fn key_path(&self, key: &str) -> String {
+        format!("{}[{key}]", self.path)
+    }
+
+    pub(crate) fn str(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    /// Empty when absent.
+    pub(crate) fn text(&self) -> &'a str {
+        self.value.as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn int(&self) -> Option<i64> {
+        self.value.as_i64()
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        !self.value.is_null()
+    }
+
+    /// Absent, null, or the empty string, list or object.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self.value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// What is wrong with an object, in the order in which it was found.
+#[derive(Default, Debug)]
+pub(crate) struct Faults {
+    pub(crate) causes: Vec<Cause>,
+}
+
+impl Faults {
+    pub(crate) fn push(&mut self, cause: Cause) {
+        self.causes.push(cause);
+    }
+
+    /// True if the field has a value.
+    pub(crate) fn require(&mut self, field: &Field, detail: &str) -> bool {
+        if field.is_empty() {
+            self.push(Cause::required(&field.path, detail));
+        }
+        !field.is_empty()
+    }
+
+    pub(crate) fn invalid(&mut self, field: &Field, detail: &str) {
+        self.push(Cause::invalid(&field.path, field.value, detail));
+    }
+
+    pub(crate) fn forbid(&mut self, path: &str, detail: &str) {
+        self.push(Cause::forbidden(path, detail));
+    }
+
+    pub(crate) fn duplicate(&mut self, field: &Field) {
+        self.push(Cause::duplicate(&field.path, field.value));
+    }
+
+    /// Set, and none of `supported`.
+    pub(crate) fn one_of(&mut self, field: &Field, supported: &[&str]) {
+        if !field.is_empty() && !supported.contains(&field.text()) {
+            self.push(Cause::unsupported(&field.path, field.value, supported));
+        }
+    }
+
+    pub(crate) fn non_negative(&mut self, field: &Field) {
+        if field.int().is_some_and(|number| number < 0) {
+            self.invalid(field, "must be greater than or equal to 0");
+        }
+    }
+
+    /// What one of the checks of [`names`] found.
+    pub(crate) fn named(&mut self, field: &Field, found: Vec<String>) {
+        self.causes.extend(names::causes(&field.path, field.text(), found));
+    }
+
+    pub(crate) fn labels(&mut self, field: &Field) {
+        for (key, value) in field.entries() {
+            self.causes.extend(names::causes(&field.path, key, names::check_qualified_name(key)));
+            let text = value.as_str().unwrap_or_default();
+            self.causes.extend(names::causes(&field.path, text, names::check_label_value(text)));
+        }
+    }
+
+    /// `new` differs from `old` though it may not.
+    pub(crate) fn immutable(&mut self, new: &Field, old: &Value) {
+        if new.value != old {
+            self.invalid(new, "field is immutable");
+        }
+    }
+}
+
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Sets a field that is absent or null.
+pub(crate) fn set_default(object: &mut Value, field: &str, default: impl Into<Value>) {
+    if object[field].is_null() {
+        object[field] = default.into();
+    }
+}

@@ -1,0 +1,10 @@
+use super::{DeleteAnswer, Kind, table};
+
+pub(super) fn kind() -> Kind {
+    Kind {
+        short_names: &["sa"],
+        columns: &table::SERVICEACCOUNT,
+        delete_answer: DeleteAnswer::Object,
+        ..Kind::plain("", "v1", "ServiceAccount", "ServiceAccountList", "serviceaccounts", "serviceaccount")
+    }
+}
