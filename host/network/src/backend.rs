@@ -166,17 +166,17 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
 
 /// `/path?query` with a `Host` header, as HTTP/1.1 wants it.
 pub(crate) fn to_origin_form(request: &mut Request<Body>) {
-    let uri = request.uri();
-    if uri.authority().is_none() && uri.scheme().is_none() {
-        return;
-    }
-    if !request.headers().contains_key(header::HOST)
-        && let Some(host) = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
-    {
+    if !request.headers().contains_key(header::HOST) {
+        let host = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        // HTTP/1.0 clients may name no host.
+        let host = host.unwrap_or_else(|| HeaderValue::from_static("localhost"));
         request.headers_mut().insert(header::HOST, host);
     }
-    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
+    let uri = request.uri();
+    if uri.authority().is_some() || uri.scheme().is_some() {
+        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from(path);
+    }
 }
 
 /// `http://host/path?query`, as HTTP/2 wants it.

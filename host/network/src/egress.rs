@@ -173,3 +173,58 @@ impl tower::Service<Name> for PolicyResolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    struct AllowAll;
+
+    impl EgressPolicy for AllowAll {
+        fn allows(&self, _to: SocketAddr) -> bool {
+            true
+        }
+    }
+
+    async fn server() -> u16 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\noutside").await;
+            }
+        });
+        port
+    }
+
+    async fn ask(policy: impl EgressPolicy, uri: String) -> Result<String, EgressError> {
+        let request = Request::get(uri).body(crate::empty()).unwrap();
+        let response = Egress::new(Arc::new(policy)).request(request).await?;
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn an_allowed_host_answers() {
+        let port = server().await;
+        assert_eq!(ask(AllowAll, format!("http://127.0.0.1:{port}/")).await.unwrap(), "outside");
+        assert_eq!(ask(AllowAll, format!("http://localhost:{port}/")).await.unwrap(), "outside");
+    }
+
+    #[tokio::test]
+    async fn a_name_or_address_of_this_machine_is_denied() {
+        let port = server().await;
+        for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254"] {
+            let answer = ask(DefaultEgress, format!("http://{host}:{port}/")).await;
+            assert!(matches!(answer, Err(EgressError::Denied(_))), "{host}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_world_is_allowed() {
+        assert!(DefaultEgress.allows("192.0.2.1:443".parse().unwrap()));
+    }
+}

@@ -61,12 +61,19 @@ impl Target {
             }
             Self::Cluster(address) => cluster_port(table, *address)?.pick(Frontend::Internal, client, tried)?.clone(),
             Self::Headless { namespace, name, port } => pick_headless(table, network, namespace, name, *port, tried)?,
-            Self::Pod(address) if tried.contains(*address) => return Err(NoEndpoint::NoAddress(address.ip())),
+            Self::Pod(address) | Self::LocalPod(address) if tried.contains(*address) => {
+                return Err(NoEndpoint::NoAddress(address.ip()));
+            }
             Self::Pod(address) => network.endpoint(*address, table.place_of(address.ip())),
             Self::LocalPod(address) => network.endpoint(*address, Place::Local),
         };
         let in_flight = endpoint.load.enter();
         Ok(Picked { endpoint, in_flight })
+    }
+
+    /// Whether a newer table may name other endpoints.
+    fn is_service(&self) -> bool {
+        !matches!(self, Self::Pod(_) | Self::LocalPod(_))
     }
 
     /// How to treat connections to it, before anything is read from them.
@@ -161,7 +168,9 @@ impl<'a> Attempts<'a> {
             let mut changes = self.tried_changes();
             let picked = target.pick(&self.network.table(), self.network, client, &self.tried);
             let Err(refused) = picked else { return Ok(picked?) };
-            let Some(changes) = changes.as_mut() else { return Err(refused.into()) };
+            let Some(changes) = changes.as_mut().filter(|_| target.is_service()) else {
+                return Err(self.exhausted(refused));
+            };
             let give_up = *self.give_up.get_or_insert_with(|| Instant::now() + HOLD_MAX);
             match tokio::time::timeout_at(give_up, changes.changed()).await {
                 Ok(Ok(())) => self.tried.clear(),

@@ -80,9 +80,9 @@ impl Network {
     /// # Panics
     /// Outside of a tokio runtime: its tasks run on the one it is made in.
     pub fn new(config: NetworkConfig) -> Arc<Self> {
-        let stop = CancellationToken::new();
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
         Arc::new(Self {
-            mesh: MeshClient::new(config.identity.as_ref(), stop.clone()),
+            mesh: MeshClient::new(config.identity.as_ref(), kill.clone()),
             egress: Egress::new(config.egress),
             listeners: Listeners::new(config.front_ips),
             table: ArcSwap::from_pointee(ServiceTable::default()),
@@ -97,7 +97,7 @@ impl Network {
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
             stop,
-            kill: CancellationToken::new(),
+            kill,
         })
     }
 
@@ -182,9 +182,9 @@ impl Network {
         self.tasks.close();
         if tokio::time::timeout(deadline, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "connections were still open at the deadline");
-            self.kill.cancel();
-            self.tasks.wait().await;
         }
+        self.kill.cancel();
+        self.tasks.wait().await;
     }
 
     pub(crate) fn pod(&self, ip: IpAddr) -> Option<Arc<LocalPod>> {

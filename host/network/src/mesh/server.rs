@@ -146,7 +146,11 @@ impl Inside {
             return refused("no such pod").map(Tracked::from);
         };
         match send_local(&self.network, &picked.endpoint, request.map(boxed)).await {
-            Ok(response) => response.map(|body| Tracked::new(body, picked.in_flight)),
+            Ok(mut response) => {
+                // Only this node says that nobody looked, never a guest.
+                response.headers_mut().remove(REFUSED);
+                response.map(|body| Tracked::new(body, picked.in_flight))
+            }
             Err(SendError::Unsent(_, why)) => refused(&why).map(Tracked::from),
             Err(SendError::Lost(why)) => {
                 text_response(StatusCode::BAD_GATEWAY, format!("{pod} broke off: {why}")).map(Tracked::from)
