@@ -211,3 +211,19 @@ async fn outgoing_requests_reach_a_guest_that_listens_itself() {
     let request = Request::post("http://web/").body(full("payload")).unwrap();
     assert_eq!(client.guest().http(request, Some(WAIT)).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn probes_ask_the_pod_itself() {
+    let node = Node::start("a").await;
+    let (listening, called) = (node.attach(2), node.replica(3));
+    let _web = http_guest(&listening, 9000).await;
+    let probe = || get_request("/healthz");
+    assert_eq!(listening.probe_http(9000, probe()).await.unwrap().status(), 200);
+    assert_eq!(called.port.probe_http(8080, probe()).await.unwrap().status(), 200);
+    assert!(listening.probe_tcp(9000).await.is_ok() && called.port.probe_tcp(8080).await.is_ok());
+    for refused in [listening.probe_tcp(9001).await, called.port.probe_tcp(9001).await] {
+        assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    let refused = called.port.probe_http(9001, probe()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+}
