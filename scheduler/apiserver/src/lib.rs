@@ -34,6 +34,6 @@ mod subresource;
 mod watch;
 
 pub use identity::Identity;
-pub use logs::{LogBody, LogRequest, NoNodes, NodeClient};
+pub use logs::{LogBody, LogRequest, NodeClient};
 pub use serve::serve;
 pub use server::{ApiServer, Settings};

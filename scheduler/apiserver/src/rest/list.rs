@@ -131,7 +131,8 @@ impl ContinueToken {
     }
 
     fn decode(text: &str) -> Result<Self, Status> {
-        let refused = |why: String| Status::bad_request(format!("continue key is not valid: {why}"));
+        let refused =
+            |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|error| refused(error.to_string()))?;
         let token: Self = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
         if token.v == TOKEN_VERSION { Ok(token) } else { Err(refused(format!("unknown version {:?}", token.v))) }
@@ -139,7 +140,8 @@ impl ContinueToken {
 
     fn key(&self, resource: &ResourceName) -> Result<Key, Status> {
         let split = self.start.split_once('/');
-        let (namespace, name) = split.ok_or_else(|| Status::bad_request("continue key is not valid: no start key"))?;
+        let (namespace, name) = split
+            .ok_or_else(|| Status::bad_request("invalid continue token: continue key is not valid: no start key"))?;
         Ok(Key::new(resource.clone(), namespace, name))
     }
 }

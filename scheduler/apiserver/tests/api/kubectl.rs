@@ -134,6 +134,19 @@ async fn create_run_and_delete() {
     kubectl.run("run r1 --image=x:1", "").await;
     kubectl.run("apply --server-side -f -", WEB).await;
     kubectl.run("create -f - --dry-run=server", &pod("dry").to_string()).await;
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}});
+    listening.server.post("/api/v1/nodes", node).await.expect(201);
+    let mut running = pod("running");
+    running["spec"]["nodeName"] = json!("n");
+    listening.server.post(PODS, running).await.expect(201);
+    let status = json!({"status": {"containerStatuses": [{
+        "name": "c", "image": "hello:v1", "imageID": "", "ready": true, "restartCount": 0,
+        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+    }]}});
+    let path = format!("{PODS}/running/status");
+    listening.server.patch(&path, "application/merge-patch+json", status).await.expect(200);
+    assert_eq!(kubectl.run("logs running --tail=5", "").await, "n running c tailLines=5\n");
+    assert!(kubectl.run("describe node n", "").await.contains("running"));
     kubectl.run("wait --for=jsonpath={.metadata.name}=r1 pod/r1 --timeout=30s", "").await;
     assert_eq!(kubectl.run("delete pod r1", "").await, "pod \"r1\" deleted\n");
     assert_eq!(kubectl.run("delete -f -", WEB).await, "deployment.apps \"web\" deleted\nservice \"web\" deleted\n");
