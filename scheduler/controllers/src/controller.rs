@@ -19,5 +19,17 @@ pub struct Controller {
 
 /// All of them. Those that make others' input come first, so that one round does most of the work.
 pub fn controllers() -> &'static [Controller] {
-    &[crate::deployment::CONTROLLER, crate::replica_set::CONTROLLER]
+    &[
+        crate::service_account::CONTROLLER,
+        crate::node_cidr::CONTROLLER,
+        crate::node_health::CONTROLLER,
+        crate::deployment::CONTROLLER,
+        crate::replica_set::CONTROLLER,
+        crate::endpoint_slice::CONTROLLER,
+        crate::garbage::CONTROLLER,
+        crate::pod_garbage::CONTROLLER,
+        crate::pod_garbage::FINISHED,
+        crate::namespace::CONTROLLER,
+        crate::event_expiry::CONTROLLER,
+    ]
 }

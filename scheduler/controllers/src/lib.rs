@@ -21,14 +21,21 @@
 mod clock;
 mod controller;
 mod deployment;
+mod endpoint_slice;
+mod event_expiry;
+mod garbage;
 mod json;
 mod names;
 mod namespace;
+mod node_cidr;
+mod node_health;
 mod plan;
 mod planner;
 mod pod;
+mod pod_garbage;
 mod reason;
 mod replica_set;
+mod service_account;
 mod view;
 
 #[cfg(test)]
@@ -36,7 +43,7 @@ mod sim;
 
 pub use clock::{Clock, Settings};
 pub use controller::{Controller, controllers};
-pub use plan::{Action, EventRecord, EventType, Part, Plan, Propagation, Write};
+pub use plan::{Action, EventRecord, EventType, Plan, Write};
 pub use planner::{Planned, Planner};
 pub use reason::Reason;
 pub use view::View;

@@ -2,6 +2,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use wasmk_api::write::{Part, Propagation};
 use wasmk_api::{Key, Object, ResourceName};
 
 use crate::Reason;
@@ -23,34 +24,16 @@ pub struct Action {
     pub reason: Reason,
 }
 
-/// Bodies still have to go through `wasmk_api`'s preparation (defaults, validation, uid, timestamps, generation).
+/// What to put through [`wasmk_api::write`], which fills in defaults, uid, times and generation.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Write {
     /// Only if there is none of this name. `value` has `apiVersion`, `kind` and a final `metadata.name`, never a
     /// `generateName`: names are derived from the snapshot, so that a plan made twice cannot create twice.
     Create { key: Key, value: Value },
-    /// `value` is the whole object; only `part` of it may be changed.
+    /// `value` is the whole object; `part` says which of it may be changed, [`Part::Both`] when that is more than one.
     Update { key: Key, revision: u64, value: Value, part: Part },
     /// With the meaning of an API deletion: grace period and finalizers are respected.
     Delete { key: Key, uid: String, revision: u64, grace_seconds: Option<i64>, propagation: Option<Propagation> },
-}
-
-/// Which half of an object an update may change, as the API's `status` subresource divides it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// Everything but `status`. Clearing the last finalizer of a deleted object removes it; emptying `spec.finalizers`
-    /// of a Namespace is the `finalize` subresource.
-    Main,
-    Status,
-    /// First `Main`, then `Status`, in one write.
-    Both,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Propagation {
-    Background,
-    Foreground,
-    Orphan,
 }
 
 /// One occurrence of something worth telling the user. The driver merges repeats and writes the Event object.

@@ -72,7 +72,10 @@ impl Planner {
     /// The plans of at most `limit` keys that need a look at `now`; those that want nothing done are left out. Plans of one
     /// call are made from one snapshot: commit, then observe, before the next call.
     pub fn plan(&mut self, now: Timestamp, limit: usize) -> Vec<Planned> {
-        self.view.notice_pause(now, &self.settings);
+        let overslept = self.wake_at().is_some_and(|at| now.duration_since(at) > self.settings.node_grace);
+        if overslept {
+            self.view.forgive_silence(now);
+        }
         self.mark_due(now);
         let mut plans = Vec::new();
         for _ in 0..limit {
@@ -144,7 +147,9 @@ impl Planner {
             self.refusals.remove(&item);
             return None;
         }
-        self.unsettled.insert(item.clone());
+        if !plan.actions.is_empty() {
+            self.unsettled.insert(item.clone());
+        }
         Some(Planned { controller: controller.name, key: item.1.clone(), plan, item })
     }
 

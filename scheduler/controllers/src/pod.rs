@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use wasmk_api::Object;
 
+use crate::Reason;
 use crate::json::condition;
 
 pub(crate) fn node_name(pod: &Object) -> Option<&str> {
@@ -40,6 +41,11 @@ pub(crate) fn available_at(pod: &Object, min_ready_seconds: i64) -> Option<Times
     }
     let since = ready_since(pod).unwrap_or(Timestamp::UNIX_EPOCH);
     since.checked_add(SignedDuration::from_secs(min_ready_seconds)).ok()
+}
+
+/// The control plane, not the agent, said that the pod is not ready.
+pub(crate) fn is_marked_unreachable(pod: &Object) -> bool {
+    ready_condition(pod).is_some_and(|ready| ready["reason"] == Reason::NodeUnreachable.as_str())
 }
 
 /// Restarts of the container that restarted most.

@@ -1,13 +1,15 @@
 //! A cluster in a test: a snapshot, the time, and what the API would do with a plan.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use wasmk_api::{Key, Object, Op, Precondition, Snapshot, Transaction};
+use wasmk_api::write::{self, Context, DeleteOptions, FieldValidation, Prepared, Propagation};
+use wasmk_api::{Key, Object, Op, Precondition, Reason, Snapshot, Status, Transaction, kind};
 
 use crate::clock::stamp;
-use crate::{Part, Planner, Propagation, Settings, View, Write};
+use crate::{Plan, Planner, Settings, View, Write};
 
 pub(crate) struct Sim {
     pub(crate) snapshot: Snapshot,
@@ -75,8 +77,19 @@ impl Sim {
         let object = self.get(key);
         let (uid, revision) = (object.uid().to_owned(), object.revision());
         let write = Write::Delete { key: key.clone(), uid, revision, grace_seconds: None, propagation };
-        let ops = self.ops(&write);
+        let ops = self.ops(&write).expect("the revision is current");
         self.commit(ops);
+    }
+
+    /// The agent says that a terminating pod has ended.
+    pub(crate) fn end_pods(&mut self) {
+        let pods: Vec<Key> = self
+            .snapshot
+            .list(&"pods".into(), None)
+            .filter(|pod| pod.is_deleting())
+            .map(|pod| pod.key().clone())
+            .collect();
+        pods.iter().for_each(|pod| self.remove(pod));
     }
 
     pub(crate) fn pass(&mut self, time: SignedDuration) {
@@ -92,15 +105,12 @@ impl Sim {
             if self.only.is_some_and(|only| !only.contains(&planned.controller)) {
                 continue;
             }
-            let ops: Vec<Op> = planned.plan.actions.iter().flat_map(|action| self.ops(&action.write)).collect();
-            match self.snapshot.apply(&Transaction { ops }) {
-                Ok((next, _)) => {
-                    self.snapshot = next;
-                    wrote = true;
-                    self.log += &planned.plan.to_string();
-                }
-                // As the driver does: the next observation looks again.
-                Err(_) => {}
+            // As with the driver: after a conflict the next observation looks again.
+            let Some(ops) = self.ops_of(&planned.plan) else { continue };
+            if let Ok((next, _)) = self.snapshot.apply(&Transaction { ops }) {
+                self.snapshot = next;
+                wrote = true;
+                self.log += &planned.plan.to_string();
             }
         }
         wrote || (self.only.is_none() && self.planner.has_work())
@@ -149,23 +159,61 @@ impl Sim {
         self.snapshot = next;
     }
 
-    fn ops(&mut self, write: &Write) -> Vec<Op> {
-        match write {
-            Write::Create { key, value } => {
-                let mut value = value.clone();
-                self.fill_new(&mut value);
-                vec![Op::Put { key: key.clone(), value, precondition: Precondition::Absent }]
-            }
-            Write::Update { key, revision, value, part } => {
-                let Some(old) = self.snapshot.get(key) else { return vec![] };
-                let precondition = Precondition::Revision(*revision);
-                vec![update(old, value, *part, precondition)]
-            }
-            Write::Delete { key, revision, grace_seconds, propagation, .. } => {
-                let Some(old) = self.snapshot.get(key) else { return vec![] };
-                vec![delete(old, *grace_seconds, *propagation, Precondition::Revision(*revision), self.now)]
-            }
+    fn ops_of(&mut self, plan: &Plan) -> Option<Vec<Op>> {
+        let ops: Option<Vec<Vec<Op>>> = plan.actions.iter().map(|action| self.ops(&action.write)).collect();
+        Some(ops?.concat())
+    }
+
+    /// What the API makes of a write; `None` after a conflict. Nothing else may be wrong with what controllers write.
+    fn ops(&mut self, write: &Write) -> Option<Vec<Op>> {
+        let kind = kind::by_resource(&write.key().resource).expect("it is a kind");
+        let revision = match write {
+            Write::Create { .. } => Precondition::Absent,
+            Write::Update { revision, .. } | Write::Delete { revision, .. } => Precondition::Revision(*revision),
+        };
+        match self.prepare(kind, write) {
+            Ok(prepared) => Some(prepared.map(|prepared| prepared.into_ops(kind, revision)).unwrap_or_default()),
+            Err(status) if status.reason == Reason::Conflict => None,
+            Err(status) => panic!("{}: {status}\n{write:?}", write.key()),
         }
+    }
+
+    /// `None` if the object is gone, which the revision would have found out.
+    fn prepare(&mut self, kind: &'static kind::Kind, write: &Write) -> Result<Option<Prepared>, Status> {
+        let uids = Cell::new(self.uids);
+        let uid = || {
+            uids.set(uids.get() + 1);
+            format!("uid-{}", uids.get())
+        };
+        let settings = write::Settings::default();
+        let context = Context {
+            now: self.now,
+            uid: &uid,
+            name_suffix: &|| "xxxxx".to_owned(),
+            field_manager: None,
+            validation: FieldValidation::Strict,
+            snapshot: &self.snapshot,
+            settings: &settings,
+        };
+        let current = self.snapshot.get(write.key());
+        let prepared = match (write, current) {
+            (Write::Create { key, value }, _) => write::create(kind, &key.namespace, value.clone(), &context).map(Some),
+            (_, None) => Ok(None),
+            (Write::Update { value, part, .. }, Some(current)) => {
+                write::update(kind, current, value.clone(), *part, &context).map(Some)
+            }
+            (Write::Delete { uid, grace_seconds, propagation, .. }, Some(current)) => {
+                let options = DeleteOptions {
+                    grace_period_seconds: *grace_seconds,
+                    propagation: *propagation,
+                    uid: Some(uid.clone()),
+                    resource_version: None,
+                };
+                write::delete(kind, current, &options, &context).map(Some)
+            }
+        };
+        self.uids = uids.get();
+        prepared
     }
 
     fn fill_new(&mut self, value: &mut Value) {
@@ -189,59 +237,6 @@ fn fill_from(old: &Object, value: &mut Value) {
     value["metadata"]["generation"] = json!(old.generation() + i64::from(moved));
 }
 
-fn update(old: &Object, wanted: &Value, part: Part, precondition: Precondition) -> Op {
-    let (key, mut value) = (old.key().clone(), old.value().clone());
-    if part != Part::Status {
-        value = wanted.clone();
-        value["status"] = old.value()["status"].clone();
-        fill_from(old, &mut value);
-    }
-    if part != Part::Main {
-        value["status"] = wanted["status"].clone();
-    }
-    if value["status"].is_null() {
-        value.as_object_mut().unwrap().remove("status");
-    }
-    let gone = old.is_deleting()
-        && is_released(&value)
-        && value["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0;
-    if gone { Op::Delete { key, precondition } } else { Op::Put { key, value, precondition } }
-}
-
-fn is_released(value: &Value) -> bool {
-    let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    none(&value["metadata"]["finalizers"]) && (value["kind"] != "Namespace" || none(&value["spec"]["finalizers"]))
-}
-
-fn delete(
-    old: &Object,
-    grace_seconds: Option<i64>,
-    propagation: Option<Propagation>,
-    precondition: Precondition,
-    now: Timestamp,
-) -> Op {
-    let (key, mut value) = (old.key().clone(), old.value().clone());
-    let bound = key.resource.as_str() == "pods" && value["spec"]["nodeName"].is_string();
-    let finished = matches!(value["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-    let grace = if bound && !finished { grace_seconds.unwrap_or(30) } else { 0 };
-    let finalizer = match propagation {
-        Some(Propagation::Foreground) => Some("foregroundDeletion"),
-        Some(Propagation::Orphan) => Some("orphan"),
-        _ => None,
-    };
-    if let Some(finalizer) = finalizer {
-        let mut list: Vec<&str> = old.finalizers().collect();
-        list.push(finalizer);
-        value["metadata"]["finalizers"] = json!(list);
-    }
-    if grace == 0 && is_released(&value) {
-        return Op::Delete { key, precondition };
-    }
-    value["metadata"]["deletionTimestamp"] = json!(stamp(now));
-    value["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
-    Op::Put { key, value, precondition }
-}
-
 /// A pod's Ready condition, as an agent would report it.
 pub(crate) fn set_ready(pod: &mut Value, ready: bool, since: Timestamp) {
     pod["status"]["phase"] = json!("Running");
@@ -262,4 +257,10 @@ pub(crate) fn summary(sim: &Sim, resource: &str, pointers: &[&str]) -> String {
         lines.insert(object.name().to_owned(), texts.join(" "));
     }
     lines.into_iter().map(|(name, texts)| format!("{name}: {texts}\n")).collect()
+}
+
+/// How many cases a property gets, unless the environment asks for another number.
+pub(crate) fn cases(default: u32) -> proptest::test_runner::Config {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    proptest::test_runner::Config::with_cases(asked.unwrap_or(default))
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use wasmk_api::{Change, ChangeKind, Key, Object, Snapshot};
 
-use crate::Settings;
 use index::Index;
 
 pub(crate) use index::IndexKey;
@@ -22,9 +21,18 @@ pub struct View {
     index: Index,
     /// When each node's Lease was last seen to change, by our own clock: clocks of nodes are never compared with ours,
     /// and after a start every node has its full grace.
-    heartbeats: HashMap<Arc<str>, Timestamp>,
-    looked_at: Timestamp,
+    heartbeats: HashMap<Arc<str>, Heartbeat>,
+    /// No silence before this counts.
+    started: Timestamp,
     refusals: HashMap<Key, Refusal>,
+}
+
+/// When a node's Lease was last seen to change.
+#[derive(Clone, Copy)]
+pub(crate) struct Heartbeat {
+    pub(crate) at: Timestamp,
+    /// A renewal was seen, not just a Lease that may be old.
+    pub(crate) renewed: bool,
 }
 
 /// The API refused what was planned for a key.
@@ -37,7 +45,7 @@ impl View {
     /// An empty cluster.
     pub fn new(now: Timestamp) -> Self {
         let (snapshot, index) = (Snapshot::default(), Index::default());
-        Self { snapshot, index, heartbeats: HashMap::new(), looked_at: now, refusals: HashMap::new() }
+        Self { snapshot, index, heartbeats: HashMap::new(), started: now, refusals: HashMap::new() }
     }
 
     /// Takes in a later snapshot; returns what changed. An object that was replaced by another of the same name is
@@ -71,10 +79,6 @@ impl View {
     /// The objects under one key of the index, in key order.
     pub(crate) fn indexed<'a>(&'a self, key: &IndexKey) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
         self.index.keys(key).filter_map(|key| self.snapshot.get(key))
-    }
-
-    pub(crate) fn index_keys<'a>(&'a self, key: &IndexKey) -> impl Iterator<Item = &'a Key> + use<'a> {
-        self.index.keys(key)
     }
 
     pub(crate) fn count(&self, key: &IndexKey) -> usize {
@@ -136,12 +140,17 @@ impl View {
         found.into_iter()
     }
 
-    pub(crate) fn heartbeat(&self, node: &str) -> Option<Timestamp> {
+    /// When a node was last heard of; one without a Lease never was.
+    pub(crate) fn heartbeat(&self, node: &str) -> Option<Heartbeat> {
         self.heartbeats.get(node).copied()
     }
 
+    pub(crate) fn started(&self) -> Timestamp {
+        self.started
+    }
+
     pub(crate) fn heartbeats(&self) -> impl Iterator<Item = Timestamp> {
-        self.heartbeats.values().copied()
+        self.heartbeats.values().map(|heartbeat| heartbeat.at)
     }
 
     pub(crate) fn refusal(&self, key: &Key) -> Option<&Refusal> {
@@ -153,12 +162,9 @@ impl View {
     }
 
     /// A control plane that was asleep (a closed laptop, a stopped process) heard no heartbeats; nodes are not to blame.
-    pub(crate) fn notice_pause(&mut self, now: Timestamp, settings: &Settings) {
-        let paused = now.duration_since(self.looked_at) > settings.node_grace;
-        if paused && self.heartbeats.values().all(|at| now.duration_since(*at) > settings.node_grace) {
-            self.heartbeats.values_mut().for_each(|at| *at = now);
-        }
-        self.looked_at = now;
+    pub(crate) fn forgive_silence(&mut self, now: Timestamp) {
+        self.heartbeats.values_mut().for_each(|heartbeat| *heartbeat = Heartbeat { at: now, renewed: false });
+        self.started = now;
     }
 
     fn note_heartbeat(&mut self, change: &Change, now: Timestamp) {
@@ -166,13 +172,19 @@ impl View {
         if key.resource.as_str() != "leases.coordination.k8s.io" || &*key.namespace != LEASE_NAMESPACE {
             return;
         }
-        let renewed = |object: &Object| object.value()["spec"]["renewTime"].clone();
-        match change.kind {
-            ChangeKind::Deleted => drop(self.heartbeats.remove(&key.name)),
-            ChangeKind::Modified if change.previous.as_deref().map(renewed) == Some(renewed(&change.object)) => {}
-            ChangeKind::Added | ChangeKind::Modified => drop(self.heartbeats.insert(key.name.clone(), now)),
+        let renewed = match change.kind {
+            ChangeKind::Deleted => return drop(self.heartbeats.remove(&key.name)),
+            ChangeKind::Added => false,
+            ChangeKind::Modified => true,
+        };
+        if change.previous.as_deref().map(renew_time) != Some(renew_time(&change.object)) || !renewed {
+            self.heartbeats.insert(key.name.clone(), Heartbeat { at: now, renewed });
         }
     }
+}
+
+fn renew_time(lease: &Object) -> &serde_json::Value {
+    &lease.value()["spec"]["renewTime"]
 }
 
 fn split_replacement(change: Change) -> Vec<Change> {

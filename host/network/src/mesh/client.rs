@@ -80,10 +80,7 @@ impl MeshClient {
         match sender.try_send_request(request).await {
             Ok(response) if response.headers().contains_key(REFUSED) => {
                 let why = format!("node {}: it is not there any more", node.name);
-                Err(match replay.take_back() {
-                    Some(back) => SendError::Unsent(Box::new(back), why),
-                    None => SendError::Lost(why),
-                })
+                replay.take_back().map_or(Err(SendError::Lost(why.clone())), |back| Err(SendError::Unsent(back, why)))
             }
             Ok(response) => {
                 replay.forget();

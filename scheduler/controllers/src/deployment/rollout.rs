@@ -6,8 +6,10 @@ use wasmk_api::{Object, Selector};
 
 use super::{COMPONENT, RESOURCE, annotations, strategy};
 use crate::json::{created, with_owner, without_owners};
-use crate::plan::{EventType, Propagation};
-use crate::{Clock, Part, Plan, Reason, View, replica_set};
+use crate::plan::EventType;
+use crate::{Clock, Plan, Reason, View, replica_set};
+use wasmk_api::write::Part;
+use wasmk_api::write::Propagation;
 
 /// A Deployment and its ReplicaSets while a plan is made: drafts of what is to be written, compared with what is stored in
 /// the end.

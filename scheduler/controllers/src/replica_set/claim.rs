@@ -3,7 +3,8 @@ use std::sync::Arc;
 use wasmk_api::{Object, Selector};
 
 use crate::json::{with_owner, without_owners};
-use crate::{Part, Plan, Reason, View, pod};
+use crate::{Plan, Reason, View, pod};
+use wasmk_api::write::Part;
 
 /// The active pods that belong to `set`, orphans that its selector matches among them. Plans the release of pods that it no
 /// longer matches; [`plan_adoption`] is for the orphans that are to stay.

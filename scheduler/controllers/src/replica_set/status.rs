@@ -4,7 +4,8 @@ use wasmk_api::{Object, Selector};
 use super::COMPONENT;
 use crate::json::{Condition, remove_condition, set_condition, set_count, with_status};
 use crate::plan::EventType;
-use crate::{Clock, Part, Plan, Reason, View, pod};
+use crate::{Clock, Plan, Reason, View, pod};
+use wasmk_api::write::Part;
 
 /// Plans the status that is true once the rest of `plan` is done: `active` are the pods that stay, `created` the new ones.
 pub(super) fn plan_status(

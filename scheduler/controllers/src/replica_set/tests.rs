@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wasmk_api::Key;
 
 use crate::Planner;
-use crate::sim::{Sim, set_ready, summary};
+use crate::sim::{Sim, cases, set_ready, summary};
 
 const ONLY: &[&str] = &["replicaset"];
 
@@ -20,7 +20,7 @@ fn replica_set(replicas: i64) -> Value {
 }
 
 fn pod(name: &str, labels: Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": {"nodeName": "n1"}})
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}})
 }
 
 fn key() -> Key {
@@ -232,6 +232,9 @@ fn apply(sim: &mut Sim, nth_change: usize, change: &Change) {
 }
 
 proptest! {
+    // Each case is a cluster's life; PROPTEST_CASES asks for more.
+    #![proptest_config(cases(100))]
+
     #[test]
     fn converges_from_whatever_happens(changes in prop::collection::vec((change(), any::<bool>()), 1..25)) {
         let mut sim = Sim::new().only(ONLY);

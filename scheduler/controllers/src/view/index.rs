@@ -18,6 +18,8 @@ pub(crate) enum IndexKey {
     Selector(Box<str>),
     /// Slices of `namespace/service`.
     Service(Box<str>),
+    /// Pods on this node that were marked not ready because the node is out of reach.
+    Unreachable(Box<str>),
     /// Pods that Succeeded or Failed, in the whole cluster.
     FinishedPods,
 }
@@ -37,6 +39,10 @@ impl IndexKey {
 
     pub(crate) fn node(name: &str) -> Self {
         Self::Node(name.into())
+    }
+
+    pub(crate) fn unreachable(node: &str) -> Self {
+        Self::Unreachable(node.into())
     }
 
     pub(crate) fn label(resource: &str, namespace: &str, key: &str, value: &str) -> Self {
@@ -104,11 +110,16 @@ fn index_keys(object: &Object) -> Vec<IndexKey> {
     match resource {
         "pods" => {
             keys.extend(pod::node_name(object).map(IndexKey::node));
+            keys.extend(
+                pod::node_name(object).filter(|_| pod::is_marked_unreachable(object)).map(IndexKey::unreachable),
+            );
             keys.extend(pod::is_finished(object).then_some(IndexKey::FinishedPods));
         }
         "endpointslices.discovery.k8s.io" => {
             keys.extend(
-                object.label("kubernetes.io/service-name").map(|name| IndexKey::service(object.namespace(), name)),
+                object
+                    .label(crate::endpoint_slice::SERVICE_LABEL)
+                    .map(|name| IndexKey::service(object.namespace(), name)),
             );
         }
         _ => {}

@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sim::cases;
 
 /// A rollout from all replicas available, disturbed by nothing but the pace at which pods become ready.
 #[derive(Clone, Debug)]
@@ -33,6 +34,9 @@ fn available_pods(sim: &Sim, min_ready_seconds: i64) -> usize {
 }
 
 proptest! {
+    // Each case is a cluster's life; PROPTEST_CASES asks for more.
+    #![proptest_config(cases(60))]
+
     #[test]
     fn a_rolling_update_keeps_its_bounds_and_ends(pace in pace()) {
         let mut sim = Sim::new().only(ONLY);
