@@ -1,1 +1,34 @@
-//! Placeholder until its first commit.
+//! Images of wasm guests: names, a content-addressed store, the cluster's registry, transfer, and building from source.
+//!
+//! [`ImageStore`] is a directory of blobs by digest, with names that point at manifests; several processes may use one at
+//! once. [`registry`] serves it by the OCI distribution protocol, [`pull`] and [`push`] transfer images between a
+//! store and a registry, [`ImageStore::unpack`] makes one ready to run, [`build`] compiles a project.
+//!
+//! Two formats are read: the wasm OCI artifact of the CNCF (one layer `application/wasm`), and the Docker-style image
+//! whose layers hold a file system with a wasm file as its entrypoint. The first one is what [`store_module`] writes.
+//!
+//! Invariants: a blob is only ever seen whole and with the digest that names it; a name points at a manifest whose
+//! blobs are there; what comes from outside is bounded in size and cannot leave its directory.
+//!
+//! Deliberately absent: who may use the registry (whoever mounts it decides), and running anything but `cargo`.
+
+mod build;
+mod digest;
+mod manifest;
+mod reference;
+mod registry;
+mod store;
+mod transfer;
+mod unpack;
+
+pub use build::{BuildError, BuiltModule, build};
+pub use digest::{Digest, InvalidDigest};
+pub use manifest::{InvalidManifest, Manifest, store_module};
+pub use reference::{InvalidReference, Reference};
+pub use registry::registry;
+pub use store::{ImageStore, ImageSummary, OpenStoreError, StoreError};
+pub use transfer::{PullError, PushError, Transport, TransportError, outside, pull, push};
+pub use unpack::{UnpackError, UnpackedImage};
+
+/// The one HTTP body type of this crate.
+pub type Body = axum::body::Body;

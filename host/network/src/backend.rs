@@ -1,3 +1,4 @@
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use crate::body::{Body, BoxError};
+use crate::body::{Body, BoxError, boxed};
 use crate::replay::Replay;
 
 /// A local guest answers a connect at once or not at all.
@@ -27,7 +28,7 @@ pub(crate) struct TcpBackend {
 /// What became of a request that got no response.
 pub(crate) enum SendError {
     /// It may be sent to another replica.
-    Unsent(Request<Body>, String),
+    Unsent(Box<Request<Body>>, String),
     /// It may have been acted upon, or its body is gone.
     Lost(String),
 }
@@ -62,6 +63,19 @@ impl TcpBackend {
             }
             Err(mut error) => Err(after(replay, error.take_message(), describe(&error.into_error()))),
         }
+    }
+
+    /// Sends over a new connection, and gives no second chance: for probes.
+    pub(crate) async fn send_once(&self, mut request: Request<Body>) -> io::Result<Response<Body>> {
+        to_origin_form(&mut request);
+        *request.version_mut() = Version::HTTP_11;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(self.connect().await?)).await.map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let response = sender.send_request(request).await.map_err(|error| io::Error::other(describe(&error)))?;
+        Ok(response.map(boxed))
     }
 
     /// Sends over the one HTTP/2 connection, without TLS.
@@ -136,7 +150,7 @@ pub(crate) async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
 pub(crate) fn unsent(replay: Replay, request: Request<Body>, why: impl std::fmt::Display) -> SendError {
     drop(request);
     match replay.take_back() {
-        Some(request) => SendError::Unsent(request, why.to_string()),
+        Some(request) => SendError::Unsent(Box::new(request), why.to_string()),
         None => SendError::Lost(why.to_string()),
     }
 }
@@ -146,7 +160,7 @@ pub(crate) fn after(replay: Replay, message: Option<Request<Body>>, why: String)
     match message {
         Some(request) => unsent(replay, request, why),
         None if replay.is_idempotent() => match replay.take_back() {
-            Some(request) => SendError::Unsent(request, why),
+            Some(request) => SendError::Unsent(Box::new(request), why),
             None => SendError::Lost(why),
         },
         None => SendError::Lost(why),

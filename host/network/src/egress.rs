@@ -118,7 +118,7 @@ impl Egress {
         request: Request<Body>,
     ) -> Result<Response<Body>, SendError> {
         if let Err(why) = self.check(endpoint.address) {
-            return Err(SendError::Unsent(request, why));
+            return Err(SendError::Unsent(Box::new(request), why));
         }
         if self.backends.len() >= OUTSIDE_BACKENDS_MAX {
             self.backends.clear();

@@ -141,7 +141,7 @@ pub(crate) async fn forward(
             Ok(response) => return Ok(response.map(|body| Tracked::new(body, picked.in_flight))),
             Err(SendError::Lost(why)) => return Err(ForwardError::Broken { endpoint: address, why }),
             Err(SendError::Unsent(back, why)) => {
-                request = back;
+                request = *back;
                 attempts.failed(address, why)?;
             }
         }
@@ -226,12 +226,12 @@ pub(crate) async fn send_local(
             to_origin_form(&mut request);
             match replica.call(request).await {
                 Ok(response) => Ok(response),
-                Err(CallError::Gone(request)) => Err(SendError::Unsent(*request, "the replica has ended".into())),
+                Err(CallError::Gone(request)) => Err(SendError::Unsent(request, "the replica has ended".into())),
                 Err(CallError::Failed(error)) => Err(SendError::Lost(crate::backend::describe(&*error))),
             }
         }
         Some(LocalBackend::Tcp(backend)) => send_tcp(&backend, endpoint.protocol, request).await,
-        None => Err(SendError::Unsent(request, "nothing listens there".into())),
+        None => Err(SendError::Unsent(Box::new(request), "nothing listens there".into())),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 pub struct Load {
     in_flight: AtomicUsize,
     draining: AtomicBool,
+    unready: AtomicBool,
     idle: Notify,
 }
 
@@ -25,9 +26,13 @@ impl Load {
         InFlight(self.clone())
     }
 
-    /// A draining pod still serves, but is picked only when nothing else is left.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// A draining or unready pod is picked only when nothing else is left: this node knows before the table does.
+    pub(crate) fn is_avoided(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.unready.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.unready.store(!ready, Ordering::Relaxed);
     }
 
     pub(crate) fn set_draining(&self) {
@@ -71,14 +76,12 @@ impl Loads {
         load
     }
 
-    /// A pod that starts on an address begins with an empty count, whoever had the address before.
+    /// A pod that starts on an address begins ready, whoever had the address before. The count stays the same object:
+    /// tables in use go on with it.
     pub(crate) fn renew(&self, pod: IpAddr) -> Arc<Load> {
-        let known = self.of(pod);
-        if !known.is_draining() {
-            return known;
-        }
-        let load = Arc::new(Load::default());
-        self.0.lock().expect("no panic while held").insert(pod, Arc::downgrade(&load));
+        let load = self.of(pod);
+        load.draining.store(false, Ordering::SeqCst);
+        load.unready.store(false, Ordering::SeqCst);
         load
     }
 

@@ -1,3 +1,4 @@
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::{Request, Response};
 
-use crate::backend::TcpBackend;
+use crate::backend::{TcpBackend, to_origin_form};
 use crate::body::{Body, BoxError};
 use crate::guest::GuestNet;
 use crate::load::Load;
@@ -162,6 +163,37 @@ impl PodPort {
     /// Requests and proxied connections to this pod that have not ended.
     pub fn in_flight(&self) -> usize {
         self.pod.load.in_flight()
+    }
+
+    /// Whether the pod is ready as far as this node knows, which is before the table says so. A pod that is not is
+    /// picked only when no other is left. A pod begins ready.
+    pub fn set_ready(&self, ready: bool) {
+        self.pod.load.set_ready(ready);
+    }
+
+    /// Connects to the pod itself, as a `tcpSocket` probe does. A replica that is called accepts on its ports.
+    pub async fn probe_tcp(&self, port: u16) -> io::Result<()> {
+        match self.pod.backend(port) {
+            Some(LocalBackend::Tcp(backend)) => backend.connect().await.map(drop),
+            Some(LocalBackend::Http(_)) => Ok(()),
+            None => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    /// Sends a request to the pod itself, as an `httpGet` probe does: never through a Service, and never twice.
+    pub async fn probe_http(&self, port: u16, request: Request<Body>) -> io::Result<Response<Body>> {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        match self.pod.backend(port).ok_or_else(refused)? {
+            LocalBackend::Tcp(backend) => backend.send_once(request).await,
+            LocalBackend::Http(replica) => {
+                let mut request = request;
+                to_origin_form(&mut request);
+                replica.call(request).await.map_err(|error| match error {
+                    CallError::Gone(_) => refused(),
+                    CallError::Failed(error) => io::Error::other(error),
+                })
+            }
+        }
     }
 
     /// Prefers other pods from now on, and waits until everything in flight here has ended, at most `deadline`.

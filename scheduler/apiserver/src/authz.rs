@@ -1,5 +1,6 @@
 //! Who may do what: administrators everything, nodes what a node needs, others may look at the API's shape.
 
+use serde_json::Value;
 use wasmk_api::{Key, Reason, Snapshot, Status};
 
 use crate::Identity;
@@ -19,7 +20,7 @@ pub(crate) fn authorize(identity: &Identity, target: &Target, snapshot: &Snapsho
 /// Paths that need no certificate: health, the version, and what a machine needs before it has one.
 pub(crate) fn is_public(path: &str) -> bool {
     let public = ["/healthz", "/livez", "/readyz", "/version", "/cacerts", "/wasmk/v1/join"];
-    public.contains(&path.trim_end_matches('/')) || path.starts_with("/livez/") || path.starts_with("/readyz/")
+    public.contains(&path)
 }
 
 /// What every client may read to find its way.
@@ -93,7 +94,35 @@ fn node_may(node: &str, verb: Verb, path: &ResourcePath, snapshot: &Snapshot) ->
     })
 }
 
-pub(crate) fn forbidden(identity: &Identity, target: &Target) -> Status {
+/// What the path does not tell: a node creates no object but in its own name, and of a pod it changes nothing but
+/// annotations (and, through the subresource, the status).
+pub(crate) fn admit_write(
+    identity: &Identity,
+    target: &Target,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<(), Status> {
+    let (Some(node), Some(path)) = (identity.node_name(), &target.resource) else { return Ok(()) };
+    let allowed = match (path.resource.as_str(), old) {
+        ("nodes" | "leases", None) => new["metadata"]["name"] == node,
+        ("pods", Some(old)) if path.subresource.is_empty() => same_but_for_annotations(old, new),
+        _ => true,
+    };
+    if allowed || identity.is_in(MASTERS_GROUP) { Ok(()) } else { Err(forbidden(identity, target)) }
+}
+
+fn same_but_for_annotations(old: &Value, new: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !["annotations", "managedFields", "resourceVersion"].contains(&field.as_str()));
+        }
+        object
+    };
+    bare(old) == bare(new)
+}
+
+fn forbidden(identity: &Identity, target: &Target) -> Status {
     let (user, verb) = (&identity.user, target.verb.as_str());
     let Some(path) = &target.resource else {
         let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{}\"", target.path);

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::Value;
-use wasmk_api::{Cause, Key, Object, Reason, Snapshot, Status};
+use wasmk_api::{Cause, Key, Object, Snapshot, Status};
 
 use crate::request::Query;
 
@@ -213,16 +213,6 @@ fn check_started(pod: &Object, request: &LogRequest) -> Result<(), Status> {
             )))
         }
         None => Ok(()),
-    }
-}
-
-/// For a server without nodes.
-pub struct NoNodes;
-
-#[async_trait]
-impl NodeClient for NoNodes {
-    async fn logs(&self, node: &Object, _: LogRequest) -> Result<LogBody, Status> {
-        Err(Status::new(Reason::ServiceUnavailable, format!("node {} cannot be reached from here", node.name())))
     }
 }
 

@@ -7,8 +7,5 @@ mod target;
 
 pub(crate) use accept::{Accept, Format, View};
 pub(crate) use body::{Body, BodyType, read_body, unsupported};
-pub(crate) use options::{
-    DeleteOptions, FieldValidation, ListOptions, Propagation, Query, ResourceVersionMatch, WriteOptions,
-    invalid_options,
-};
+pub(crate) use options::{DeleteOptions, ListOptions, Query, ResourceVersionMatch, WriteOptions, invalid_options};
 pub(crate) use target::{ResourcePath, Target, Verb};

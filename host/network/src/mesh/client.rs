@@ -80,7 +80,10 @@ impl MeshClient {
         match sender.try_send_request(request).await {
             Ok(response) if response.headers().contains_key(REFUSED) => {
                 let why = format!("node {}: it is not there any more", node.name);
-                replay.take_back().map_or(Err(SendError::Lost(why.clone())), |back| Err(SendError::Unsent(back, why)))
+                Err(match replay.take_back() {
+                    Some(back) => SendError::Unsent(Box::new(back), why),
+                    None => SendError::Lost(why),
+                })
             }
             Ok(response) => {
                 replay.forget();

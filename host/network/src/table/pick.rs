@@ -135,7 +135,7 @@ fn less_busy<'a>(a: &'a Endpoint, b: &'a Endpoint) -> &'a Endpoint {
 }
 
 fn is_fresh(endpoint: &Endpoint, tried: &Tried) -> bool {
-    is_usable(endpoint, tried) && !endpoint.load.is_draining()
+    is_usable(endpoint, tried) && !endpoint.load.is_avoided()
 }
 
 fn is_usable(endpoint: &Endpoint, tried: &Tried) -> bool {

@@ -211,3 +211,42 @@ async fn outgoing_requests_reach_a_guest_that_listens_itself() {
     let request = Request::post("http://web/").body(full("payload")).unwrap();
     assert_eq!(client.guest().http(request, Some(WAIT)).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn probes_ask_the_pod_itself() {
+    let node = Node::start("a").await;
+    let (listening, called) = (node.attach(2), node.replica(3));
+    let _web = http_guest(&listening, 9000).await;
+    let probe = || get_request("/healthz");
+    assert_eq!(listening.probe_http(9000, probe()).await.unwrap().status(), 200);
+    assert_eq!(called.port.probe_http(8080, probe()).await.unwrap().status(), 200);
+    assert!(listening.probe_tcp(9000).await.is_ok() && called.port.probe_tcp(8080).await.is_ok());
+    for refused in [listening.probe_tcp(9001).await, called.port.probe_tcp(9001).await] {
+        assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    let refused = called.port.probe_http(9001, probe()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+/// The plan of systems with one loopback address, on this one.
+#[tokio::test]
+async fn pods_share_a_port_on_one_loopback_address_too() {
+    let mut config = wasmk_network::NetworkConfig::new("a", vec![]);
+    config.plan = Box::new(wasmk_network::EphemeralPlan::default());
+    let network = wasmk_network::Network::new(config);
+    network.set_pod_cidr("10.64.0.0/20".parse().unwrap());
+    let pods = [2, 3].map(|number| {
+        let (ip, name) = ([10, 64, 0, number].into(), format!("p-{number}"));
+        network.attach(wasmk_network::PodIdentity { ip, namespace: "default".into(), hostname: name.clone(), name })
+    });
+    network.update(&[], &[], &[]);
+    let _echoes = (echo(&pods[0], 8080, "two").await, echo(&pods[1], 8080, "three").await);
+    for (pod, answer) in pods.iter().zip(["two: hi", "three: hi"]) {
+        let stream = dial(&pods[0].guest(), (pod.ip(), 8080).into()).await.unwrap();
+        assert_eq!(pod.guest().guest_address(stream.peer_addr().unwrap()), (pod.ip(), 8080).into());
+        assert_eq!(talk(stream, "hi").await, answer);
+    }
+    pods[1].closed(8080);
+    let refused = pods[0].guest().connect((pods[1].ip(), 8080).into());
+    assert!(matches!(refused, Err(ConnectError::Refused(_))));
+}

@@ -141,6 +141,39 @@ async fn drain_waits_for_requests_in_flight_and_prefers_others() {
 }
 
 #[tokio::test]
+async fn a_pod_that_its_node_knows_to_be_unready_is_avoided_before_the_table_says_so() {
+    let (node, front, address) = one_node().await;
+    let (one, other) = (node.replica(2), node.replica(3));
+    hello(front, &[&one, &other]).give(&[&node]);
+    one.port.set_ready(false);
+    for _ in 0..30 {
+        assert_eq!(get(address, "/").await.1, "a-3");
+    }
+    one.port.set_ready(true);
+    let mut names = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        names.insert(get(address, "/").await.1);
+    }
+    assert_eq!(names.len(), 2);
+}
+
+#[tokio::test]
+async fn a_pod_on_a_used_address_is_counted_anew() {
+    let (node, front, address) = one_node().await;
+    let old = node.replica(2);
+    hello(front, &[&old]).give(&[&node]);
+    old.port.drain(WAIT).await;
+    drop(old);
+    let new = node.replica(2);
+    let held = tokio::spawn(get(address, "/hold"));
+    eventually("held", || new.handler.holding.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(new.port.in_flight(), 1);
+    new.handler.release.send_replace(true);
+    assert_eq!(new.port.drain(WAIT).await.left, 0);
+    assert_eq!(held.await.unwrap().0, 200);
+}
+
+#[tokio::test]
 async fn client_ip_affinity_keeps_to_one_replica() {
     let (node, front, address) = one_node().await;
     let replicas: Vec<_> = (2..10).map(|number| node.replica(number)).collect();

@@ -171,6 +171,55 @@ async fn a_node_that_comes_back_is_used_again() {
     eventually_status(address, 200).await;
 }
 
+/// No FIN, no RST: the machine is gone, or the cable. Only the pings tell.
+#[tokio::test]
+async fn a_silent_node_is_noticed_and_its_requests_move_on() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    let (near, far) = (a.replica(2), b.replica(2));
+    let front = free_port(a.ip).await;
+    let (cable, frozen) = cable((b.ip, b.node_port).into()).await;
+    let mut to_b = b.address();
+    to_b.port = cable;
+    to_b.ip = [127, 0, 0, 1].into();
+    let state = hello(front, &[&far]);
+    a.network.update(&state.services, &state.slices, &[a.address(), to_b.clone()]);
+    let address = (a.ip, front).into();
+    assert_eq!(get(address, "/").await, (200, "b-2".into()));
+    frozen.send_replace(true);
+    let caught = tokio::spawn(get(address, "/"));
+    eventually("the request is on its way", || !caught.is_finished()).await;
+    let state = hello(front, &[&far, &near]);
+    a.network.update(&state.services, &state.slices, &[a.address(), to_b]);
+    assert_eq!(tokio::time::timeout(WAIT, caught).await.unwrap().unwrap(), (200, "a-2".into()));
+    for _ in 0..20 {
+        assert_eq!(get(address, "/").await, (200, "a-2".into()));
+    }
+}
+
+/// Passes bytes both ways until it is told to freeze.
+async fn cable(to: std::net::SocketAddr) -> (u16, tokio::sync::watch::Sender<bool>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let frozen = tokio::sync::watch::Sender::new(false);
+    let freeze = frozen.clone();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut freeze = freeze.subscribe();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = async { drop(freeze.wait_for(|frozen| *frozen).await) } => {}
+                }
+                if *freeze.borrow() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    (port, frozen)
+}
+
 async fn eventually_status(address: std::net::SocketAddr, expected: u16) {
     let waited = tokio::time::timeout(WAIT, async {
         while get(address, "/").await.0 != expected {

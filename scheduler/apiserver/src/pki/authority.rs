@@ -140,6 +140,14 @@ impl CertificateAuthority {
         Ok(request.signed_by(&self.issuer)?.pem())
     }
 
+    /// For a node in this process: what [`CertificateAuthority::sign_node`] gives, with a key made here.
+    pub fn issue_node(&self, node_name: &str, addresses: &[IpAddr], now: Timestamp) -> Result<Credentials, PkiError> {
+        let key = KeyPair::generate()?;
+        let request = CertificateParams::default().serialize_request(&key)?.pem()?;
+        let certificate_pem = self.sign_node(&request, node_name, addresses, now)?;
+        Ok(Credentials { certificate_pem, key_pem: key.serialize_pem() })
+    }
+
     /// Serves with `credentials`; a client may show a certificate, and if it does this authority must have signed it.
     pub fn server_config(&self, credentials: &Credentials) -> Result<Arc<ServerConfig>, PkiError> {
         let mut roots = RootCertStore::empty();

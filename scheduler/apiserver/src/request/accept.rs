@@ -72,10 +72,6 @@ impl Accept {
         }
         None
     }
-
-    pub(crate) fn mentions(&self, name: &str) -> bool {
-        self.0.iter().any(|one| one.name.starts_with(name))
-    }
 }
 
 impl MediaType {

@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use wasmk_api::write::{self, FieldValidation, Propagation};
 use wasmk_api::{Cause, Reason, Status};
 
 /// The query of a request, decoded; the first of several values counts, except where Kubernetes reads them all.
@@ -121,14 +122,6 @@ impl ListOptions {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) enum FieldValidation {
-    Ignore,
-    #[default]
-    Warn,
-    Strict,
-}
-
 /// `CreateOptions`, `UpdateOptions` and `PatchOptions`.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct WriteOptions {
@@ -162,21 +155,11 @@ impl WriteOptions {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Propagation {
-    Orphan,
-    Background,
-    Foreground,
-}
-
 /// `DeleteOptions`, from the query or from the body, which wins.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
-    pub(crate) grace_period_seconds: Option<i64>,
-    pub(crate) propagation: Option<Propagation>,
-    pub(crate) uid: Option<String>,
-    pub(crate) resource_version: Option<String>,
+    pub(crate) write: write::DeleteOptions,
 }
 
 const DELETE_OPTIONS: &str = "DeleteOptions";
@@ -203,13 +186,13 @@ impl DeleteOptions {
         };
         let preconditions = &body["preconditions"];
         let text = |name: &str| preconditions[name].as_str().map(str::to_owned);
-        Ok(Self {
-            dry_run: dry_run(query.all("dryRun").chain(body_dry_run), DELETE_OPTIONS)?,
+        let write = write::DeleteOptions {
             grace_period_seconds: body["gracePeriodSeconds"].as_i64().or(query.number("gracePeriodSeconds")?),
             propagation,
             uid: text("uid"),
             resource_version: text("resourceVersion"),
-        })
+        };
+        Ok(Self { dry_run: dry_run(query.all("dryRun").chain(body_dry_run), DELETE_OPTIONS)?, write })
     }
 }
 
@@ -277,9 +260,9 @@ mod tests {
         let query = Query::parse("propagationPolicy=Foreground&gracePeriodSeconds=30");
         let body = json!({"propagationPolicy": "Orphan", "gracePeriodSeconds": 0, "preconditions": {"uid": "u"}});
         let options = DeleteOptions::parse(&query, &body).unwrap();
-        assert_eq!(options.propagation, Some(Propagation::Orphan));
-        assert_eq!(options.grace_period_seconds, Some(0));
-        assert_eq!(options.uid.as_deref(), Some("u"));
+        assert_eq!(options.write.propagation, Some(Propagation::Orphan));
+        assert_eq!(options.write.grace_period_seconds, Some(0));
+        assert_eq!(options.write.uid.as_deref(), Some("u"));
     }
 
     #[test]

@@ -1,0 +1,313 @@
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::manifest::{MANIFEST_BYTES_MAX, Manifest};
+use crate::{Digest, InvalidManifest, Reference};
+
+/// A directory of blobs by digest and of names that point at manifests:
+///
+/// ```text
+/// blobs/sha256/HEX               a blob, whole and verified
+/// repositories/NAME/tags/TAG     holds the digest of a manifest; slashes of NAME are written %2F
+/// repositories/NAME/manifests/HEX  marks a manifest as part of a repository
+/// uploads/ID                     what is on its way
+/// rootfs/HEX                     unpacked file systems
+/// ```
+///
+/// Every change is a rename, so any number of processes may use it at once, and a crash leaves nothing half-done.
+#[derive(Clone, Debug)]
+pub struct ImageStore {
+    dir: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("open the image store {path}")]
+pub struct OpenStoreError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{action} {}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("blob {0} is not here")]
+    BlobUnknown(Digest),
+    #[error("the content has digest {found}, not {wanted}")]
+    DigestMismatch { wanted: Digest, found: Digest },
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
+}
+
+/// One image that has a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImageSummary {
+    pub name: String,
+    pub digest: Digest,
+    /// Of all its blobs.
+    pub size_bytes: u64,
+}
+
+const READ_BYTES: usize = 1 << 20;
+
+impl ImageStore {
+    /// Opens a store, making it if need be. The directory is private to the user: native code is made from what is in it.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, OpenStoreError> {
+        let dir = dir.into();
+        let make = || -> io::Result<()> {
+            for part in ["blobs/sha256", "repositories", "uploads", "rootfs"] {
+                fs::create_dir_all(dir.join(part))?;
+            }
+            #[cfg(unix)]
+            fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            let layout = dir.join("oci-layout");
+            if !layout.exists() {
+                fs::write(layout, r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+            }
+            Ok(())
+        };
+        make().map_err(|source| OpenStoreError { path: dir.clone(), source })?;
+        Ok(Self { dir })
+    }
+
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// The size of a blob that is here.
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        fs::metadata(self.blob_path(digest)).ok().map(|metadata| metadata.len())
+    }
+
+    /// A small blob, verified. One that was damaged on disk is removed, so that it is fetched again.
+    pub fn read_blob(&self, digest: &Digest, bytes_max: usize) -> Result<Vec<u8>, StoreError> {
+        let path = self.blob_path(digest);
+        let file = File::open(&path).map_err(|_| StoreError::BlobUnknown(digest.clone()))?;
+        let mut bytes = Vec::new();
+        file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(io_error("read", &path))?;
+        if bytes.len() > bytes_max {
+            return Err(InvalidManifest::TooLarge.into());
+        }
+        let found = Digest::of(&bytes);
+        self.check(digest, found)?;
+        Ok(bytes)
+    }
+
+    /// Reads a whole blob to see whether it is what its name says; a damaged one is removed.
+    pub fn verify_blob(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        let file = File::open(&path).map_err(|_| StoreError::BlobUnknown(digest.clone()))?;
+        let (found, _) = hash(file).map_err(io_error("read", &path))?;
+        self.check(digest, found)
+    }
+
+    fn check(&self, wanted: &Digest, found: Digest) -> Result<(), StoreError> {
+        if found == *wanted {
+            return Ok(());
+        }
+        let _ = fs::remove_file(self.blob_path(wanted));
+        Err(StoreError::DigestMismatch { wanted: wanted.clone(), found })
+    }
+
+    /// Stores content; what is here already is left as it is.
+    pub fn put_blob(&self, content: &[u8]) -> Result<Digest, StoreError> {
+        let mut upload = self.new_upload()?;
+        upload.write_all(content).map_err(io_error("write", upload.path()))?;
+        self.finish(upload, None)
+    }
+
+    /// Stores a copy of a file; answers its digest and size.
+    pub fn import_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
+        let mut source = File::open(path).map_err(io_error("read", path))?;
+        let mut upload = self.new_upload()?;
+        let size = io::copy(&mut source, &mut upload).map_err(io_error("copy", path))?;
+        Ok((self.finish(upload, None)?, size))
+    }
+
+    /// A file on its way to become a blob; it goes away unless it is finished.
+    pub(crate) fn new_upload(&self) -> Result<NamedTempFile, StoreError> {
+        let dir = self.dir.join("uploads");
+        NamedTempFile::new_in(&dir).map_err(io_error("write below", &dir))
+    }
+
+    /// Makes an upload a blob, if it is what it should be.
+    pub(crate) fn finish(&self, upload: NamedTempFile, wanted: Option<&Digest>) -> Result<Digest, StoreError> {
+        let path = upload.path().to_owned();
+        let (found, _) = File::open(&path).and_then(hash).map_err(io_error("read", &path))?;
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != found) {
+            return Err(StoreError::DigestMismatch { wanted: wanted.clone(), found });
+        }
+        upload.as_file().sync_all().map_err(io_error("write", &path))?;
+        let target = self.blob_path(&found);
+        upload.persist(&target).map_err(|error| io_error("write", &target)(error.error))?;
+        Ok(found)
+    }
+
+    /// Where the bytes of a named upload of the registry are.
+    pub(crate) fn upload_path(&self, id: &str) -> PathBuf {
+        self.dir.join("uploads").join(format!("{id}.part"))
+    }
+
+    /// Makes a named upload a blob.
+    pub(crate) fn finish_upload(&self, id: &str, wanted: &Digest) -> Result<Digest, StoreError> {
+        let path = self.upload_path(id);
+        let file = File::open(&path).map_err(io_error("read", &path))?;
+        file.sync_all().map_err(io_error("write", &path))?;
+        let (found, _) = hash(file).map_err(io_error("read", &path))?;
+        if found != *wanted {
+            let _ = fs::remove_file(&path);
+            return Err(StoreError::DigestMismatch { wanted: wanted.clone(), found });
+        }
+        let target = self.blob_path(&found);
+        fs::rename(&path, &target).map_err(io_error("write", &target))?;
+        Ok(found)
+    }
+
+    /// Stores a manifest whose blobs are here, and has the tag point at it.
+    pub fn put_manifest(&self, repository: &str, tag: Option<&str>, bytes: &[u8]) -> Result<Digest, StoreError> {
+        for descriptor in Manifest::parse(bytes)?.descriptors() {
+            let digest = descriptor.digest().map_err(InvalidManifest::from)?;
+            if self.blob_size(&digest).is_none() {
+                return Err(StoreError::BlobUnknown(digest));
+            }
+        }
+        let digest = self.put_blob(bytes)?;
+        let repository = self.repository(repository);
+        write_atomically(&repository.join("manifests").join(digest.hex()), b"")?;
+        if let Some(tag) = tag {
+            write_atomically(&repository.join("tags").join(tag), digest.as_str().as_bytes())?;
+        }
+        Ok(digest)
+    }
+
+    /// The digest that a tag points at, or the digest itself when the repository has it.
+    pub fn resolve(&self, repository: &str, tag_or_digest: &str) -> Option<Digest> {
+        let repository = self.repository(repository);
+        if let Ok(digest) = tag_or_digest.parse::<Digest>() {
+            return repository.join("manifests").join(digest.hex()).exists().then_some(digest);
+        }
+        crate::reference::check_tag(tag_or_digest).ok()?;
+        fs::read_to_string(repository.join("tags").join(tag_or_digest)).ok()?.trim().parse().ok()
+    }
+
+    /// A manifest and its bytes.
+    pub fn manifest(&self, digest: &Digest) -> Result<(Manifest, Vec<u8>), StoreError> {
+        let bytes = self.read_blob(digest, MANIFEST_BYTES_MAX)?;
+        Ok((Manifest::parse(&bytes)?, bytes))
+    }
+
+    /// Removes a tag, or (by digest) a manifest with all its tags. Blobs stay.
+    pub fn remove(&self, repository: &str, tag_or_digest: &str) -> Result<bool, StoreError> {
+        let dir = self.repository(repository);
+        let Some(digest) = self.resolve(repository, tag_or_digest) else { return Ok(false) };
+        if tag_or_digest != digest.as_str() {
+            let path = dir.join("tags").join(tag_or_digest);
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            return Ok(true);
+        }
+        for tag in self.tags(repository) {
+            if self.resolve(repository, &tag).as_ref() == Some(&digest) {
+                let path = dir.join("tags").join(tag);
+                fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            }
+        }
+        let path = dir.join("manifests").join(digest.hex());
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        Ok(true)
+    }
+
+    /// The tags of a repository, sorted.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        file_names(&self.repository(repository).join("tags"))
+    }
+
+    /// The manifests of a repository.
+    pub(crate) fn manifests(&self, repository: &str) -> Vec<Digest> {
+        let names = file_names(&self.repository(repository).join("manifests"));
+        names.iter().filter_map(|hex| format!("sha256:{hex}").parse().ok()).collect()
+    }
+
+    /// The repositories, sorted.
+    pub fn repositories(&self) -> Vec<String> {
+        let names = file_names(&self.dir.join("repositories"));
+        names.iter().map(|name| name.replace("%2F", "/").replace("%3A", ":")).collect()
+    }
+
+    /// Every image that has a tag.
+    pub fn list(&self) -> Vec<ImageSummary> {
+        let tags = self
+            .repositories()
+            .into_iter()
+            .flat_map(|repository| self.tags(&repository).into_iter().map(move |tag| (repository.clone(), tag)));
+        tags.filter_map(|(repository, tag)| {
+            let digest = self.resolve(&repository, &tag)?;
+            let (manifest, bytes) = self.manifest(&digest).ok()?;
+            let size_bytes = bytes.len() as u64 + manifest.descriptors().map(|one| one.size).sum::<u64>();
+            Some(ImageSummary { name: format!("{repository}:{tag}"), digest, size_bytes })
+        })
+        .collect()
+    }
+
+    /// The manifest that a name means here, if any.
+    pub fn find(&self, reference: &Reference) -> Option<Digest> {
+        self.resolve(&reference.full_repository(), reference.tag_or_digest())
+    }
+
+    /// Where the file system of an image is unpacked to.
+    pub(crate) fn rootfs_path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join("rootfs").join(digest.hex())
+    }
+
+    fn repository(&self, name: &str) -> PathBuf {
+        self.dir.join("repositories").join(name.replace('/', "%2F").replace(':', "%3A"))
+    }
+}
+
+fn hash(mut content: impl Read) -> io::Result<(Digest, u64)> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; READ_BYTES];
+    let mut size = 0;
+    loop {
+        let count = content.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((Digest::from_hasher(hasher), size));
+        }
+        hasher.update(&buffer[..count]);
+        size += count as u64;
+    }
+}
+
+fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let dir = path.parent().expect("paths of the store have a directory");
+    fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+    let mut file = NamedTempFile::new_in(dir).map_err(io_error("write below", dir))?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
+    file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
+    Ok(())
+}
+
+/// Hidden files are on their way to become something.
+fn file_names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    names
+}
+
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Io { action, path, source }
+}

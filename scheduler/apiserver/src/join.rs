@@ -1,0 +1,74 @@
+//! How a machine becomes a node: it fetches the authority, checks it against its token, and has its key certified.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tracing::info;
+use wasmk_api::{Reason, Status, names};
+
+use crate::ApiServer;
+use crate::request::read_body;
+use crate::respond::status_response;
+
+/// `GET /cacerts`: the authority's certificate. Public, as the asker cannot verify anything yet.
+pub(crate) async fn ca_certificates(State(server): State<Arc<ApiServer>>) -> Response {
+    let pem = server.settings.authority.certificate_pem().to_owned();
+    ([(http::header::CONTENT_TYPE, "application/x-pem-file")], pem).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct JoinRequest {
+    node_name: String,
+    /// The addresses that the node serves on; they go into its certificate.
+    addresses: Vec<IpAddr>,
+    /// A certificate signing request, PEM.
+    csr: String,
+}
+
+#[derive(Serialize)]
+struct JoinResponse {
+    certificate: String,
+    ca: String,
+}
+
+/// `POST /wasmk/v1/join`: certifies a node's key, for whoever knows the join secret.
+pub(crate) async fn join(State(server): State<Arc<ApiServer>>, headers: HeaderMap, body: axum::body::Body) -> Response {
+    match certify(&server, &headers, body).await {
+        Ok(response) => (StatusCode::OK, Json(response)).into_response(),
+        Err(status) => status_response(&status),
+    }
+}
+
+async fn certify(server: &ApiServer, headers: &HeaderMap, body: axum::body::Body) -> Result<JoinResponse, Status> {
+    let secret = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if !secret.is_some_and(|secret| server.settings.join_token.admits(secret)) {
+        let message = "the join token is not this cluster's; `wasmk server` prints the right one when it starts";
+        return Err(Status::new(Reason::Unauthorized, message));
+    }
+    let body = read_body(headers, body).await?;
+    let request: JoinRequest = serde_json::from_slice(&body.bytes)
+        .map_err(|error| Status::bad_request(format!("decode the join request: {error}")))?;
+    check_node_name(&request.node_name)?;
+    let authority = &server.settings.authority;
+    let certificate = authority
+        .sign_node(&request.csr, &request.node_name, &request.addresses, Timestamp::now())
+        .map_err(|error| Status::bad_request(error.to_string()))?;
+    info!(node = request.node_name, addresses = ?request.addresses, "certified a node");
+    Ok(JoinResponse { certificate, ca: authority.certificate_pem().to_owned() })
+}
+
+/// A node's name becomes part of its certificate's subject and of many objects' fields.
+fn check_node_name(name: &str) -> Result<(), Status> {
+    match names::check_dns1123_subdomain(name).first() {
+        None => Ok(()),
+        Some(fault) => Err(Status::bad_request(format!("{name:?} is no name for a node: {fault}"))),
+    }
+}

@@ -1,0 +1,135 @@
+//! Objects over HTTP: one machinery for every kind of the registry.
+
+mod binding;
+mod call;
+mod chance;
+mod create;
+mod delete;
+mod document;
+mod eviction;
+mod list;
+mod modify;
+mod part;
+mod patch;
+mod present;
+mod selection;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+use wasmk_api::{Reason, Status};
+use wasmk_store::CommitError;
+
+pub(crate) use call::Call;
+pub(crate) use list::{too_large, watch_error};
+pub(crate) use part::Part;
+pub(crate) use present::Presenter;
+pub(crate) use selection::Selection;
+
+use crate::request::{ListOptions, Query, ResourcePath, Verb, read_body};
+use crate::respond::status_response;
+use crate::server::page_not_found;
+use crate::subresource;
+use crate::watch::{WatchRequest, watch};
+use crate::{ApiServer, Identity, logs};
+use call::NoResource;
+
+/// Answers a request that has been authorized.
+pub(crate) async fn answer(
+    server: Arc<ApiServer>,
+    identity: Identity,
+    verb: Verb,
+    path: ResourcePath,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let call = match Call::new(server, identity, verb, path, query, &parts.headers) {
+        Ok(call) => call,
+        Err(NoResource::Group) => return page_not_found(),
+        Err(missing @ NoResource::Resource) => return status_response(&missing.status()),
+    };
+    let answered = match read_body(&parts.headers, body).await {
+        Ok(body) => dispatch(&call, verb, body).await,
+        Err(status) => Err(status),
+    };
+    answered.unwrap_or_else(|status| status_response(&status))
+}
+
+async fn dispatch(call: &Call, verb: Verb, body: crate::request::Body) -> Result<Response, Status> {
+    let subresource = call.path.subresource.as_str();
+    if !subresource.is_empty() {
+        let known = subresource::of(call.kind).find(|known| known.name == subresource);
+        let known = known.ok_or_else(|| NoResource::Resource.status())?;
+        if !known.verbs.contains(&verb) {
+            return Err(method_not_allowed());
+        }
+    }
+    match (subresource, verb) {
+        ("log", _) => {
+            let snapshot = call.server.store.snapshot();
+            let (namespace, name) = (&call.path.namespace, &call.path.name);
+            logs::logs(&*call.server.nodes, &snapshot, namespace, name, &call.query).await
+        }
+        ("binding", _) => binding::bind(call, body).await,
+        ("eviction", _) => eviction::evict(call, body).await,
+        ("", Verb::List) => list_objects(call),
+        ("", Verb::Watch) => watch_objects(call),
+        ("", Verb::Create) if call.path.name.is_empty() => create::create(call, body).await,
+        ("", Verb::Delete) => delete::delete(call, body).await,
+        ("", Verb::DeleteCollection) => delete::delete_collection(call, body).await,
+        (_, Verb::Get) => get(call, Part::of(subresource)),
+        (_, Verb::Update) => modify::replace(call, Part::of(subresource), body).await,
+        (_, Verb::Patch) => patch::patch(call, Part::of(subresource), body).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+fn get(call: &Call, part: Part) -> Result<Response, Status> {
+    let snapshot = call.server.store.snapshot();
+    let wanted = ListOptions::parse(&call.query)?.resource_version.unwrap_or(0);
+    if wanted > snapshot.revision() {
+        return Err(too_large(wanted, snapshot.revision()));
+    }
+    let object = call.find(&snapshot)?;
+    part.respond(call, StatusCode::OK, object)
+}
+
+fn list_objects(call: &Call) -> Result<Response, Status> {
+    let options = ListOptions::parse(&call.query)?;
+    let selection = Selection::parse(call.kind, &options)?;
+    let presenter = Presenter::of(call)?;
+    let page = list::list(&*call.server.store, &call.resource(), &call.path.namespace, &selection, &options)?;
+    Ok(presenter.list(page, call.pretty()))
+}
+
+fn watch_objects(call: &Call) -> Result<Response, Status> {
+    let mut options = ListOptions::parse(&call.query)?;
+    options.watch = true;
+    if !call.path.name.is_empty() {
+        options.field_selector = format!("metadata.name={}", call.path.name);
+    }
+    let request = WatchRequest {
+        resource: call.resource(),
+        namespace: call.path.namespace.clone(),
+        selection: Selection::parse(call.kind, &options)?,
+        presenter: Presenter::of(call)?,
+        options,
+    };
+    watch(&*call.server.store, request, call.server.settings.shutdown.clone())
+}
+
+/// Why the store did not take a transaction, other than that somebody was faster.
+fn commit_error(error: CommitError) -> Status {
+    match error {
+        CommitError::Conflict(conflict) => Status::new(Reason::Conflict, conflict.to_string()),
+        CommitError::Closed => Status::new(Reason::ServiceUnavailable, "the server is shutting down"),
+        unavailable @ CommitError::Unavailable(_) => Status::new(Reason::InternalError, unavailable.to_string()),
+    }
+}
+
+pub(crate) fn method_not_allowed() -> Status {
+    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+}

@@ -1,0 +1,83 @@
+//! What a client sends is about what its path says: the right kind in the right place. Fields are the write's to check.
+
+use serde_json::{Value, json};
+use wasmk_api::Status;
+
+use super::Call;
+
+/// Group, version and kind that a body must have.
+#[derive(Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) kind: &'static str,
+}
+
+impl Expected {
+    pub(super) fn object(call: &Call) -> Self {
+        Self { group: call.kind.group, version: call.kind.version, kind: call.kind.kind }
+    }
+
+    fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// Fills in `apiVersion` and `kind` where the path says what is meant; refuses others.
+    pub(super) fn identify(&self, value: &mut Value) -> Result<(), Status> {
+        if !value.is_object() {
+            return Err(Status::bad_request(format!("the body is no {}: it is not a JSON object", self.kind)));
+        }
+        let api_version = self.api_version();
+        for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", self.kind)] {
+            if value[field].is_null() || value[field] == "" {
+                value[field] = json!(expected);
+            }
+        }
+        let (found_version, found_kind) = (text(value, "apiVersion")?, text(value, "kind")?);
+        if found_version != api_version {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({found_version}) does not match the expected API version ({api_version})"
+            )));
+        }
+        if found_kind != self.kind {
+            let group = if self.group.is_empty() { "core" } else { self.group.split('.').next().unwrap_or_default() };
+            let (version, kind) = (self.version, self.kind);
+            return Err(Status::bad_request(format!(
+                "{found_kind} in version \"{version}\" cannot be handled as a {kind}: converting ({version}.{found_kind}) to ({group}.{kind}): unknown conversion"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, Status> {
+    value[field].as_str().ok_or_else(|| Status::bad_request(format!("{field} must be a string")))
+}
+
+/// Puts the object where the path says; a body that says otherwise is refused. `name` is empty for a creation.
+pub(super) fn place(call: &Call, value: &mut Value, name: &str) -> Result<(), Status> {
+    if !value["metadata"].is_object() {
+        value["metadata"] = json!({});
+    }
+    let metadata = &mut value["metadata"];
+    let namespace = call.path.namespace.as_str();
+    match metadata["namespace"].as_str().unwrap_or_default() {
+        "" if namespace.is_empty() => {}
+        "" => metadata["namespace"] = json!(namespace),
+        found if found == namespace => {}
+        _ => {
+            let message = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Status::bad_request(message));
+        }
+    }
+    match metadata["name"].as_str().unwrap_or_default() {
+        _ if name.is_empty() => {}
+        "" => metadata["name"] = json!(name),
+        found if found == name => {}
+        found => {
+            let message = format!("the name of the object ({found}) does not match the name on the URL ({name})");
+            return Err(Status::bad_request(message));
+        }
+    }
+    Ok(())
+}

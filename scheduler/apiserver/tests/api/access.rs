@@ -1,0 +1,95 @@
+//! Who gets in, and how a machine joins.
+
+use http::Method;
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::json;
+
+use crate::support::{CONFIGMAPS, PODS, Server, pod};
+
+#[tokio::test]
+async fn without_a_certificate_only_health_and_version_answer() {
+    let server = Server::start().await;
+    for path in ["/healthz", "/livez", "/readyz", "/version", "/cacerts"] {
+        assert_eq!(server.anonymous().send(Method::GET, path, &[], "").await.code, 200, "{path}");
+    }
+    for path in ["/api", "/apis", "/openapi/v2", "/openapi/v3", CONFIGMAPS, "/v2/", "/metrics", "/", "/healthz/"] {
+        let answer = server.anonymous().send(Method::GET, path, &[], "").await;
+        assert_eq!(answer.expect_failure(401, "Unauthorized"), "Unauthorized", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_forbidden() {
+    let server = Server::start().await;
+    let answer = server.as_user("eve", &[]).send(Method::GET, CONFIGMAPS, &[], "").await;
+    assert_eq!(
+        answer.expect_failure(403, "Forbidden"),
+        "configmaps is forbidden: User \"eve\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\""
+    );
+}
+
+#[tokio::test]
+async fn a_node_registers_only_itself() {
+    let server = Server::start().await;
+    let node = server.as_user("system:node:a", &["system:nodes"]);
+    let object = |name: &str| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
+    node.json(Method::POST, "/api/v1/nodes", object("a")).await.expect(201);
+    node.json(Method::POST, "/api/v1/nodes", object("b")).await.expect_failure(403, "Forbidden");
+    let status = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    let headers = [("content-type", "application/merge-patch+json")];
+    node.send(Method::PATCH, "/api/v1/nodes/a/status", &headers, status.to_string()).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_node_changes_nothing_but_annotations_of_its_pods() {
+    let server = Server::start().await;
+    let mut bound = pod("p");
+    bound["spec"]["nodeName"] = json!("a");
+    server.post(PODS, bound).await.expect(201);
+    let headers = [("content-type", "application/merge-patch+json")];
+    let path = format!("{PODS}/p");
+    let patch = |user: &'static str, patch: serde_json::Value| {
+        let (server, path) = (&server, path.clone());
+        async move {
+            let node = server.as_user(user, &["system:nodes"]);
+            node.send(Method::PATCH, &path, &headers, patch.to_string()).await
+        }
+    };
+    let annotate = json!({"metadata": {"annotations": {"wasmk.dev/app-protocol": "http"}}});
+    patch("system:node:a", annotate.clone()).await.expect(200);
+    patch("system:node:b", annotate).await.expect_failure(403, "Forbidden");
+    let relabel = json!({"metadata": {"labels": {"app": "stolen"}}});
+    patch("system:node:a", relabel).await.expect_failure(403, "Forbidden");
+}
+
+#[tokio::test]
+async fn the_registry_gets_its_own_paths() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/v2/hello/manifests/v1").await.text(), "registry");
+    let node = server.as_user("system:node:a", &["system:nodes"]);
+    assert_eq!(node.send(Method::GET, "/v2/hello/manifests/v1", &[], "").await.text(), "registry");
+    assert_eq!(node.send(Method::PUT, "/v2/hello/manifests/v1", &[], "").await.code, 403);
+}
+
+#[tokio::test]
+async fn a_machine_joins_with_the_secret_and_its_own_key() {
+    let server = Server::start().await;
+    let token = server.join_token.to_string();
+    let secret = token.rsplit('.').next().unwrap();
+    let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let request = json!({"nodeName": "node-a", "addresses": ["127.0.0.2"], "csr": csr});
+    let join = |secret: String, body: serde_json::Value| {
+        let client = server.anonymous();
+        async move {
+            let bearer = format!("Bearer {secret}");
+            client.send(Method::POST, "/wasmk/v1/join", &[("authorization", &bearer)], body.to_string()).await
+        }
+    };
+    let answer = join(secret.to_owned(), request.clone()).await.expect(200);
+    assert!(answer["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(answer["ca"], server.authority.certificate_pem());
+    join("wrong".to_owned(), request.clone()).await.expect_failure(401, "Unauthorized");
+    let mut bad = request;
+    bad["nodeName"] = json!("Not A Name");
+    join(secret.to_owned(), bad).await.expect_failure(400, "BadRequest");
+}

@@ -1,0 +1,98 @@
+//! Over a real socket: certificates, kube's client, a drained shutdown.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig as ClientConfig};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use wasmk_apiserver::pki::Kubeconfig;
+use wasmk_apiserver::serve;
+
+use crate::support::Server;
+
+/// A server that listens, and the kubeconfig of its administrator.
+pub(crate) struct Listening {
+    pub(crate) server: Server,
+    pub(crate) kubeconfig: String,
+    task: JoinHandle<()>,
+}
+
+impl Listening {
+    pub(crate) async fn start() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let server = Server::start().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let now = Timestamp::now();
+        let credentials = server.authority.issue_server(&[], now).unwrap();
+        let tls = server.authority.server_config(&credentials).unwrap();
+        let client = server.authority.issue_client("wasmk-admin", "system:masters", now).unwrap();
+        let kubeconfig =
+            Kubeconfig { name: "wasmk", server: &address, authority: &server.authority, client: &client }.to_yaml();
+        let task = tokio::spawn(serve(listener, tls, server.router.clone(), server.shutdown.clone()));
+        Self { server, kubeconfig, task }
+    }
+
+    async fn client(&self) -> kube::Client {
+        let config = ClientConfig::from_yaml(&self.kubeconfig).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
+    /// Ends the server; it must drain.
+    pub(crate) async fn stop(self) {
+        self.server.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn kubes_client_writes_reads_and_watches() {
+    let listening = Listening::start().await;
+    let api: Api<ConfigMap> = Api::default_namespaced(listening.client().await);
+    let object: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}, "data": {"k": "1"}})).unwrap();
+    let created = api.create(&PostParams::default(), &object).await.unwrap();
+    let revision = created.metadata.resource_version.clone().unwrap();
+    let patch = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "2"}});
+    let params = PatchParams::apply("test").force();
+    let applied = api.patch("a", &params, &Patch::Apply(patch)).await.unwrap();
+    assert_eq!(applied.data.unwrap()["k"], "2");
+    assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    let watch = api.watch(&Default::default(), &revision).await.unwrap();
+    let mut watch = std::pin::pin!(watch);
+    let event = futures::StreamExt::next(&mut watch).await.unwrap().unwrap();
+    assert!(matches!(event, kube::api::WatchEvent::Modified(object) if object.data.clone().unwrap()["k"] == "2"));
+    let missing = api.get("nothing").await.unwrap_err();
+    assert!(matches!(missing, kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound"));
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_turned_away() {
+    let listening = Listening::start().await;
+    let stranger = Server::empty();
+    let client = stranger.authority.issue_client("wasmk-admin", "system:masters", Timestamp::now()).unwrap();
+    let mut config = ClientConfig::from_yaml(&listening.kubeconfig).unwrap();
+    let forged = Kubeconfig { name: "x", server: "https://x", authority: &stranger.authority, client: &client };
+    config.auth_infos = ClientConfig::from_yaml(&forged.to_yaml()).unwrap().auth_infos;
+    config.auth_infos[0].name = "wasmk".to_owned();
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    let client = kube::Client::try_from(config).unwrap();
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let error = api.list(&ListParams::default()).await.unwrap_err();
+    assert!(!matches!(error, kube::Error::Api(_)), "{error}");
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_watch_does_not_hold_up_the_shutdown() {
+    let listening = Listening::start().await;
+    let api: Api<ConfigMap> = Api::default_namespaced(listening.client().await);
+    let watch = Arc::new(api.watch(&Default::default(), "0").await.unwrap());
+    listening.stop().await;
+    drop(watch);
+}

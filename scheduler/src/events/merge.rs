@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use wasmk_api::{Key, Op, Precondition, Snapshot};
+use wasmk_controllers::EventType;
+
+use super::Occurrence;
+
+/// Names may have 253 bytes; the rest is for the dot and the hash.
+const NAME_PREFIX_BYTES_MAX: usize = 253 - 17;
+/// Where events about cluster-scoped objects go, as in Kubernetes.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// The writes that record `batch`. The name of an Event follows from what it says, so a repeat finds the Event that is
+/// there and raises its count. Occurrences in a namespace that is gone or going are left out.
+pub(super) fn merge(
+    snapshot: &Snapshot,
+    batch: &[Occurrence],
+    now: Timestamp,
+    mut new_uid: impl FnMut() -> String,
+) -> Vec<Op> {
+    let mut counts: BTreeMap<Key, (&Occurrence, u64)> = BTreeMap::new();
+    for occurrence in batch.iter().filter(|occurrence| takes_events(snapshot, namespace(occurrence))) {
+        counts.entry(event_key(occurrence)).or_insert((occurrence, 0)).1 += 1;
+    }
+    let mut op = |key: Key, occurrence: &Occurrence, times: u64| match snapshot.get(&key) {
+        Some(known) => {
+            let mut value = known.value().clone();
+            value["count"] = json!(value["count"].as_u64().unwrap_or(0) + times);
+            value["lastTimestamp"] = stamp(now);
+            Op::Put { key, value, precondition: Precondition::Revision(known.revision()) }
+        }
+        None => {
+            let value = event(&key, occurrence, times, now, new_uid());
+            Op::Put { key, value, precondition: Precondition::Absent }
+        }
+    };
+    counts.into_iter().map(|(key, (occurrence, times))| op(key, occurrence, times)).collect()
+}
+
+fn event(key: &Key, occurrence: &Occurrence, times: u64, now: Timestamp, uid: String) -> Value {
+    let mut involved = json!({
+        "apiVersion": occurrence.api_version,
+        "kind": occurrence.kind,
+        "name": &*occurrence.about.name,
+        "uid": occurrence.uid,
+    });
+    if !occurrence.about.namespace.is_empty() {
+        involved["namespace"] = json!(&*occurrence.about.namespace);
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": &*key.name,
+            "namespace": &*key.namespace,
+            "uid": uid,
+            "creationTimestamp": stamp(now),
+        },
+        "involvedObject": involved,
+        "reason": occurrence.reason,
+        "message": occurrence.message,
+        "type": type_name(occurrence.event_type),
+        "count": times,
+        "firstTimestamp": stamp(now),
+        "lastTimestamp": stamp(now),
+        "eventTime": null,
+        "source": { "component": occurrence.component },
+        "reportingComponent": occurrence.component,
+        "reportingInstance": "",
+    })
+}
+
+fn event_key(occurrence: &Occurrence) -> Key {
+    let says = [
+        &occurrence.uid,
+        type_name(occurrence.event_type),
+        occurrence.reason,
+        &occurrence.message,
+        occurrence.component,
+    ];
+    let mut prefix = &*occurrence.about.name;
+    while prefix.len() > NAME_PREFIX_BYTES_MAX {
+        let last = prefix.char_indices().next_back().map_or(0, |(index, _)| index);
+        prefix = &prefix[..last];
+    }
+    Key::new("events", namespace(occurrence), &format!("{prefix}.{:016x}", hash(&says)))
+}
+
+fn namespace(occurrence: &Occurrence) -> &str {
+    match &*occurrence.about.namespace {
+        "" => DEFAULT_NAMESPACE,
+        namespace => namespace,
+    }
+}
+
+fn takes_events(snapshot: &Snapshot, namespace: &str) -> bool {
+    snapshot.get(&Key::new("namespaces", "", namespace)).is_some_and(|namespace| !namespace.is_deleting())
+}
+
+fn type_name(event_type: EventType) -> &'static str {
+    match event_type {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
+    }
+}
+
+/// Kubernetes writes whole seconds.
+fn stamp(time: Timestamp) -> Value {
+    let whole = Timestamp::from_second(time.as_second()).expect("invariant: a whole second of a valid time is valid");
+    Value::String(whole.to_string())
+}
+
+/// FNV-1a: the same in every version and on every machine, which the standard hasher does not promise.
+fn hash(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmk_api::{Object, Transaction};
+
+    use super::*;
+
+    fn occurrence(message: &str) -> Occurrence {
+        Occurrence {
+            about: Key::new("pods", "default", "web"),
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            uid: "u1".to_owned(),
+            event_type: EventType::Warning,
+            reason: "FailedScheduling",
+            message: message.to_owned(),
+            component: "default-scheduler",
+        }
+    }
+
+    fn cluster() -> Snapshot {
+        let namespace = json!({"metadata": {"name": "default"}});
+        Snapshot::from_objects(1, [Object::new(Key::new("namespaces", "", "default"), 1, namespace)])
+    }
+
+    fn record(snapshot: &Snapshot, batch: &[Occurrence], second: i64) -> Snapshot {
+        let now = Timestamp::from_second(second).unwrap();
+        let ops = merge(snapshot, batch, now, || "uid".to_owned());
+        snapshot.apply(&Transaction { ops }).unwrap().0
+    }
+
+    fn counts(snapshot: &Snapshot) -> Vec<u64> {
+        let events = "events".into();
+        snapshot.list(&events, None).map(|event| event.value()["count"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_repeat_raises_the_count_and_keeps_the_first_time() {
+        let one = record(&cluster(), &[occurrence("no room"), occurrence("no room")], 10);
+        let two = record(&one, &[occurrence("no room")], 20);
+        assert_eq!(counts(&two), [3]);
+        let event = two.list(&"events".into(), None).next().unwrap().value().clone();
+        assert_eq!(event["firstTimestamp"], "1970-01-01T00:00:10Z");
+        assert_eq!(event["lastTimestamp"], "1970-01-01T00:00:20Z");
+    }
+
+    #[test]
+    fn another_message_is_another_event() {
+        let snapshot = record(&cluster(), &[occurrence("no room"), occurrence("tainted")], 10);
+        assert_eq!(counts(&snapshot), [1, 1]);
+    }
+
+    #[test]
+    fn a_namespace_that_is_gone_takes_no_events() {
+        let gone = Snapshot::default();
+        assert!(merge(&gone, &[occurrence("no room")], Timestamp::UNIX_EPOCH, String::new).is_empty());
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_a_valid_one() {
+        let mut long = occurrence("x");
+        long.about = Key::new("pods", "default", &"n".repeat(253));
+        assert_eq!(event_key(&long).name.len(), 253);
+    }
+}
