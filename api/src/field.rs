@@ -26,6 +26,10 @@ impl<'a> Field<'a> {
         values.enumerate().map(|(index, value)| Field { path: format!("{}[{index}]", self.path), value })
     }
 
+    pub(crate) fn get_index(&self, index: usize) -> Field<'a> {
+        Field { path: format!("{}[{index}]", self.path), value: &self.value[index] }
+    }
+
     /// Key and value of a map; the path is that of the map.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
@@ -84,8 +88,11 @@ impl Faults {
         !field.is_empty()
     }
 
+    /// An absent value shows as the empty text that Go's types make of it.
     pub(crate) fn invalid(&mut self, field: &Field, detail: &str) {
-        self.push(Cause::invalid(&field.path, field.value, detail));
+        let empty = Value::String(String::new());
+        let shown = if field.is_set() { field.value } else { &empty };
+        self.push(Cause::invalid(&field.path, shown, detail));
     }
 
     pub(crate) fn forbid(&mut self, path: &str, detail: &str) {

@@ -11,6 +11,7 @@ mod lease;
 mod namespace;
 mod node;
 mod pod;
+mod pod_spec;
 mod replica_set;
 mod secret;
 mod service;
@@ -60,9 +61,13 @@ pub struct Kind {
     /// Deletion waits for a grace period.
     pub(crate) has_grace_period: bool,
     pub delete_answer: DeleteAnswer,
+    /// Where the kind keeps the spec of pods.
+    pub pod_spec: Option<&'static str>,
     pub(crate) default: fn(&mut Value, &Context),
     /// What only a new object gets: its first status, identity of others' making.
     pub(crate) prepare_create: fn(&mut Value, &Context),
+    /// New, then old: what an update keeps though the new object leaves it out, such as allocated addresses.
+    pub(crate) prepare_update: fn(&mut Value, &Value),
     pub(crate) validate: fn(&Field, &mut Faults),
     /// New, then old.
     pub(crate) validate_update: fn(&Field, &Value, &mut Faults),
@@ -178,7 +183,9 @@ impl Kind {
             status_carries_metadata: false,
             has_grace_period: false,
             delete_answer: DeleteAnswer::Status,
+            pod_spec: None,
             default: |_, _| {},
+            prepare_update: |_, _| {},
             prepare_create: |_, _| {},
             validate: |_, _| {},
             validate_update: |_, _, _| {},

@@ -88,3 +88,6 @@ impl Prepared {
 fn reservation_value(key: &Key, owner: &Key) -> Value {
     serde_json::json!({"metadata": {"name": &*key.name}, "owner": owner.to_string()})
 }
+
+#[cfg(test)]
+mod tests;

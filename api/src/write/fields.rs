@@ -26,6 +26,7 @@ pub(super) fn decode(kind: &Kind, value: &mut Value, validation: FieldValidation
     if !value["metadata"].is_object() {
         value["metadata"] = Value::Object(Map::new());
     }
+    drop_empty(&mut value["metadata"]);
     Ok(warnings)
 }
 
@@ -55,6 +56,16 @@ fn require(kind: &Kind, value: &Value, faults: &mut Faults) {
     for path in missing.into_iter().filter(|path| !path.starts_with("status")) {
         if !faults.causes.iter().any(|cause| cause.field == path) {
             faults.push(Cause::required(path, ""));
+        }
+    }
+}
+
+/// An empty list or map says what an absent one says, and is stored as that.
+fn drop_empty(metadata: &mut Value) {
+    for field in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields"] {
+        let found = &metadata[field];
+        if found.as_array().is_some_and(Vec::is_empty) || found.as_object().is_some_and(Map::is_empty) {
+            super::metadata::remove(metadata, field);
         }
     }
 }

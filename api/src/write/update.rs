@@ -41,6 +41,7 @@ pub fn update(
     metadata::carry_over(kind, current, &mut new)?;
     let mut value = merge(kind, current.value(), new, part);
     if matches!(part, Part::Main | Part::Both) {
+        (kind.prepare_update)(&mut value, current.value());
         (kind.default)(&mut value, context);
         metadata::bump_generation(kind, current.value(), &mut value);
     }
@@ -81,7 +82,7 @@ fn finish(
     };
     let effect = if super::delete::may_go(&value) { Effect::Remove } else { Effect::Put };
     let reservation =
-        if effect == Effect::Remove { super::delete::release(kind, &value, context) } else { reservation };
+        if effect == Effect::Remove { super::delete::release(kind, current.value(), context) } else { reservation };
     Ok(Prepared { effect, value, warnings, reservation })
 }
 
