@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,6 +23,10 @@ const GROUP: &str = "system:masters";
 /// Nodes answer at once or are gone; a user waits for this.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A user who reads logs reads several; after this the connection goes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A node that vanished under a log that is followed is noticed after this.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Of a node's answer that is an error, this much is shown.
 const ERROR_BYTES_MAX: usize = 4096;
 
@@ -44,7 +48,13 @@ impl NodeLogs {
             .enable_http1()
             .enable_http2()
             .wrap_connector(connector);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        let mut client = Client::builder(TokioExecutor::new());
+        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
+        client
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .http2_keep_alive_timeout(CONNECT_TIMEOUT);
+        Ok(Self { client: client.build(connector) })
     }
 }
 

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use wasmk_api::kind::{self, Kind};
 use wasmk_api::write::{self, Context, DeleteOptions, FieldValidation, Settings};
 use wasmk_api::{Key, Object, Op, Precondition, Reason, Snapshot, Status, Transaction};
-use wasmk_controllers::{Part, Propagation, Write};
+use wasmk_controllers::Write;
 
 /// Under which name the control loops' fields are managed.
 const FIELD_MANAGER: &str = "wasmk-controllers";
@@ -48,12 +48,6 @@ fn prepare_one(snapshot: &Snapshot, write: Write, settings: &Settings, now: Time
         }
         Write::Update { key, revision, value, part } => {
             let current = at_revision(snapshot, &key, revision)?;
-            let part = match part {
-                Part::Main if finalizes(kind, current, &value) => write::Part::Finalize,
-                Part::Main => write::Part::Main,
-                Part::Status => write::Part::Status,
-                Part::Both => write::Part::Both,
-            };
             let prepared = write::update(kind, current, value, part, &context)?;
             Ok(prepared.into_ops(kind, Precondition::Revision(revision)))
         }
@@ -61,11 +55,7 @@ fn prepare_one(snapshot: &Snapshot, write: Write, settings: &Settings, now: Time
             let current = at_revision(snapshot, &key, revision)?;
             let options = DeleteOptions {
                 grace_period_seconds: grace_seconds,
-                propagation: propagation.map(|propagation| match propagation {
-                    Propagation::Background => write::Propagation::Background,
-                    Propagation::Foreground => write::Propagation::Foreground,
-                    Propagation::Orphan => write::Propagation::Orphan,
-                }),
+                propagation,
                 uid: Some(uid),
                 resource_version: None,
             };
@@ -86,11 +76,6 @@ fn at_revision<'a>(snapshot: &'a Snapshot, key: &Key, revision: u64) -> Result<&
     found.map(AsRef::as_ref).ok_or_else(moved)
 }
 
-/// Only its own subresource changes a Namespace's `spec.finalizers`.
-fn finalizes(kind: &Kind, current: &Object, value: &serde_json::Value) -> bool {
-    kind.has_subresource("finalize") && current.value()["spec"]["finalizers"] != value["spec"]["finalizers"]
-}
-
 fn name_suffix() -> String {
     let bytes = Uuid::new_v4().into_bytes();
     let letter = |byte: &u8| char::from(SUFFIX_ALPHABET[usize::from(*byte) % SUFFIX_ALPHABET.len()]);
@@ -100,6 +85,7 @@ fn name_suffix() -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use wasmk_api::write::Part;
 
     use super::*;
 

@@ -2,6 +2,7 @@
 //! the tests keep alive; nothing runs on them.
 
 mod cluster;
+mod nodes;
 mod restart;
 mod start;
 mod workload;

@@ -1,8 +1,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Value, json};
+use wasmk_api::write::Part;
 use wasmk_api::{Key, Snapshot};
-use wasmk_controllers::{Part, Write};
+use wasmk_controllers::Write;
 
 /// What Kubernetes' clients expect in every cluster.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
