@@ -116,7 +116,11 @@ impl ControllersTask {
             Err(status) => return Outcome::Refused(status),
         };
         if transaction.ops.is_empty() {
-            return Outcome::Committed;
+            return match planned.plan.actions.is_empty() {
+                true => Outcome::Committed,
+                // A bug of the controller: it would want the same again at once, and for ever.
+                false => Outcome::Refused(Status::new(Reason::InternalError, "the plan changes nothing")),
+            };
         }
         let (controller, key) = (planned.controller, &planned.key);
         match self.store.commit(transaction).await {

@@ -190,6 +190,13 @@ struct Keys {
     tls: Arc<rustls::ServerConfig>,
 }
 
+impl Drop for Server {
+    /// Nothing goes on behind the back of who has dropped it; only [`Server::shutdown`] waits for the end.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
 impl Keys {
     fn load(config: &ServerConfig) -> Result<Self, PkiError> {
         let (directory, now) = (config.data_dir.join(PKI_DIRECTORY), Timestamp::now());
