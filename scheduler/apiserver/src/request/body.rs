@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::body::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -7,8 +9,11 @@ use wasmk_api::{Reason, Status};
 
 use crate::protobuf;
 
-/// As in Kubernetes: what etcd takes at most, doubled for patches and their like.
+/// As in kube-apiserver: twice what etcd takes, because JSON is longer than what is stored there.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// As kube-apiserver gives a request; who is slower would hold up others.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request's body with what its `Content-Type` says it is.
 pub(crate) struct Body {
@@ -49,7 +54,14 @@ impl BodyType {
 pub(crate) async fn read_body(headers: &HeaderMap, body: axum::body::Body) -> Result<Body, Status> {
     let too_large =
         || Status::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {BODY_BYTES_MAX}"));
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    let read = Limited::new(body, BODY_BYTES_MAX).collect();
+    let read = tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| {
+        Status::new(
+            Reason::Timeout,
+            format!("the request's body did not come within {} seconds", BODY_TIMEOUT.as_secs()),
+        )
+    })?;
+    match read {
         Ok(collected) => Ok(Body { media_type: BodyType::parse(headers), bytes: collected.to_bytes() }),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(Status::bad_request(format!("read the request's body: {error}"))),
