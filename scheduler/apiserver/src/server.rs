@@ -1,3 +1,4 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
@@ -5,11 +6,12 @@ use axum::extract::{Extension, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures::FutureExt;
 use http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, debug_span, error};
 use wasmk_api::{Reason, Status};
 use wasmk_store::Store;
 
@@ -86,13 +88,21 @@ async fn guard(State(server): State<Arc<ApiServer>>, mut request: Request, next:
     match admit(&server, &request) {
         Ok(target) => {
             request.extensions_mut().insert(target);
-            next.run(request).instrument(span).await
+            answer_or_500(next.run(request)).instrument(span).await
         }
         Err(status) => {
             debug!(parent: &span, code = status.code, "{}", status.message);
             status_response(&status)
         }
     }
+}
+
+/// A fault of ours ends the one request, not the connection with everybody's watches on it.
+async fn answer_or_500(answer: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        error!("this request met a bug; the panic is reported above");
+        status_response(&Status::new(Reason::InternalError, "an internal error; the server's log has the details"))
+    })
 }
 
 fn admit(server: &ApiServer, request: &Request) -> Result<Target, Status> {

@@ -56,10 +56,14 @@ fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, Status> {
 
 /// Puts the object where the path says; a body that says otherwise is refused. `name` is empty for a creation.
 pub(super) fn place(call: &Call, value: &mut Value, name: &str) -> Result<(), Status> {
-    if !value["metadata"].is_object() {
+    if value["metadata"].is_null() {
         value["metadata"] = json!({});
     }
     let metadata = &mut value["metadata"];
+    if !metadata.is_object() {
+        // The check of the fields says so better.
+        return Ok(());
+    }
     let namespace = call.path.namespace.as_str();
     match metadata["namespace"].as_str().unwrap_or_default() {
         "" if namespace.is_empty() => {}

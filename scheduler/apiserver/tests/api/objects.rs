@@ -2,6 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use wasmk_api::kind;
+use wasmk_store::MemoryStore;
 
 use crate::support::{CONFIGMAPS, DEPLOYMENTS, PODS, Server, config_map, deployment, pod};
 
@@ -416,6 +418,50 @@ async fn services_get_addresses_of_their_own() {
     let mut taken = service("c", "NodePort");
     taken["spec"]["ports"][0]["nodePort"] = json!(port);
     server.post(services, taken).await.expect_failure(422, "Invalid");
+}
+
+#[tokio::test]
+async fn revisions_of_the_past_have_expired() {
+    let server = Server::over(MemoryStore::with_history(2));
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+    server.post("/api/v1/namespaces", namespace).await.expect(201);
+    for name in ["a", "b"] {
+        server.post(CONFIGMAPS, config_map(name, json!({}))).await.expect(201);
+    }
+    let page = server.get(&format!("{CONFIGMAPS}?limit=1")).await.expect(200);
+    let token = page["metadata"]["continue"].as_str().unwrap();
+    for name in ["c", "d", "e"] {
+        server.post(CONFIGMAPS, config_map(name, json!({}))).await.expect(201);
+    }
+    server.get(&format!("{CONFIGMAPS}?limit=1&continue={token}")).await.expect_failure(410, "Expired");
+    let exact = server.get(&format!("{CONFIGMAPS}?resourceVersion=2&resourceVersionMatch=Exact")).await;
+    assert_eq!(exact.expect_failure(410, "Expired"), "The resourceVersion for the provided list is too old.");
+    let watch = server.get(&format!("{CONFIGMAPS}?watch=1&resourceVersion=2")).await.expect(200);
+    assert_eq!((&watch["type"], &watch["object"]["code"]), (&json!("ERROR"), &json!(410)));
+    let message = watch["object"]["message"].as_str().unwrap();
+    assert!(message.starts_with("too old resource version: 2 ("), "{message}");
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_by_every_kind() {
+    let server = Server::start().await;
+    let wrong = [json!("x"), json!(1), json!([]), json!([1]), json!({"a": []}), json!(true)];
+    for kind in kind::all() {
+        let root = if kind.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", kind.group) };
+        let namespace = if kind.namespaced { "/namespaces/default" } else { "" };
+        let path = format!("{root}/{}{namespace}/{}", kind.version, kind.plural);
+        for field in ["metadata", "spec", "status", "data", "kind", "apiVersion", "subsets", "ports", "endpoints"] {
+            for value in &wrong {
+                let answer = server.post(&path, json!({field: value})).await;
+                assert!((400..500).contains(&answer.code.as_u16()), "{path} {field} {value}: {}", answer.text());
+            }
+        }
+        for value in &wrong {
+            let patch = json!({"metadata": {"name": value}, "spec": value});
+            let answer = server.patch(&format!("{path}/x"), "application/apply-patch+yaml", patch).await;
+            assert!((400..500).contains(&answer.code.as_u16()), "{path} {value}: {}", answer.text());
+        }
+    }
 }
 
 fn names(list: &Value) -> Vec<&str> {

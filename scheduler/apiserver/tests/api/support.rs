@@ -40,10 +40,14 @@ impl Server {
     }
 
     pub(crate) fn empty() -> Self {
+        Self::over(MemoryStore::new())
+    }
+
+    pub(crate) fn over(store: MemoryStore) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = Arc::new(CertificateAuthority::load_or_create(directory.path(), Timestamp::now()).unwrap());
         let join_token = Arc::new(JoinToken::load_or_create(directory.path(), &authority).unwrap());
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = Arc::new(store);
         let shutdown = CancellationToken::new();
         let settings = Settings {
             authority: authority.clone(),

@@ -1,7 +1,5 @@
 //! Over a real socket: certificates, kube's client, a drained shutdown.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -92,7 +90,7 @@ async fn a_certificate_of_another_authority_is_turned_away() {
 async fn an_open_watch_does_not_hold_up_the_shutdown() {
     let listening = Listening::start().await;
     let api: Api<ConfigMap> = Api::default_namespaced(listening.client().await);
-    let watch = Arc::new(api.watch(&Default::default(), "0").await.unwrap());
+    let watch = api.watch(&Default::default(), "0").await.unwrap();
     listening.stop().await;
     drop(watch);
 }
