@@ -40,6 +40,8 @@ mod view;
 
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Clock, Settings};
 pub use controller::{Controller, controllers};

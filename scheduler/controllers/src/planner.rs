@@ -17,9 +17,9 @@ pub struct Planner {
     dirty: BTreeSet<Item>,
     timers: BTreeSet<(Timestamp, Item)>,
     due: BTreeMap<Item, Timestamp>,
-    /// Keys whose plan wanted something written. They are looked at again whatever the next snapshot shows: the commit may
-    /// have failed, and what was created may be gone again before anyone saw it.
-    unsettled: BTreeSet<Item>,
+    /// Keys whose plan wanted something written, and the revision that it was made at. They are looked at again whatever
+    /// later snapshots show: the commit may have failed, and what was created may be gone again before anyone saw it.
+    unsettled: BTreeMap<Item, u64>,
     refusals: BTreeMap<Item, Refused>,
 }
 
@@ -51,7 +51,7 @@ impl Planner {
             dirty: BTreeSet::new(),
             timers: BTreeSet::new(),
             due: BTreeMap::new(),
-            unsettled: BTreeSet::new(),
+            unsettled: BTreeMap::new(),
             refusals: BTreeMap::new(),
         };
         planner.observe(snapshot, now);
@@ -60,7 +60,7 @@ impl Planner {
 
     /// Takes in the latest snapshot, and marks what its changes affect.
     pub fn observe(&mut self, snapshot: Snapshot, now: Timestamp) {
-        self.dirty.append(&mut self.unsettled);
+        self.mark_unsettled(snapshot.revision(), now);
         let changes = self.view.advance(snapshot, now);
         for change in &changes {
             for (index, controller) in controllers().iter().enumerate() {
@@ -128,6 +128,18 @@ impl Planner {
         }
     }
 
+    /// A commit that left no trace (the store does not write, or nothing came of it) is not tried again at once.
+    fn mark_unsettled(&mut self, revision: u64, now: Timestamp) {
+        for (item, planned_at) in std::mem::take(&mut self.unsettled) {
+            if revision > planned_at {
+                self.dirty.insert(item);
+            } else {
+                let known = self.due.get(&item).copied();
+                self.set_timer(item, Some(known.map_or(now + BACKOFF_MIN, |at| at.min(now + BACKOFF_MIN))));
+            }
+        }
+    }
+
     fn mark_due(&mut self, now: Timestamp) {
         while self.timers.first().is_some_and(|(at, _)| *at <= now) {
             let (_, item) = self.timers.pop_first().expect("invariant: it was just seen");
@@ -148,7 +160,7 @@ impl Planner {
             return None;
         }
         if !plan.actions.is_empty() {
-            self.unsettled.insert(item.clone());
+            self.unsettled.insert(item.clone(), self.view.snapshot().revision());
         }
         Some(Planned { controller: controller.name, key: item.1.clone(), plan, item })
     }

@@ -39,16 +39,30 @@ impl Sim {
         self
     }
 
-    /// Creates or replaces an object, filling in what the API would. A changed `spec` moves the generation.
+    /// Creates an object as the API would, or replaces one. Status and namespace may be what they like.
     pub(crate) fn put(&mut self, resource: &str, mut value: Value) -> Key {
         let text = |field: &str| value["metadata"][field].as_str().unwrap_or_default().to_owned();
         let key = Key::new(resource, &text("namespace"), &text("name"));
         match self.snapshot.get(&key).cloned() {
-            None => self.fill_new(&mut value),
+            None => value = self.created(&key, value),
             Some(old) => fill_from(&old, &mut value),
         }
         self.commit(vec![Op::Put { key: key.clone(), value, precondition: Precondition::Any }]);
         key
+    }
+
+    fn created(&mut self, key: &Key, mut value: Value) -> Value {
+        let kind = kind::by_resource(&key.resource).expect("it is a kind");
+        let create = Write::Create { key: key.clone(), value: value.clone() };
+        let Ok(Some(prepared)) = self.prepare(kind, &create) else {
+            self.fill_new(&mut value);
+            return value;
+        };
+        let mut created = prepared.value;
+        if !value["status"].is_null() {
+            created["status"] = value["status"].take();
+        }
+        created
     }
 
     /// Changes an object in place, if it is there.
@@ -190,7 +204,7 @@ impl Sim {
             now: self.now,
             uid: &uid,
             name_suffix: &|| "xxxxx".to_owned(),
-            field_manager: None,
+            field_manager: Some("wasmk-controllers"),
             validation: FieldValidation::Strict,
             snapshot: &self.snapshot,
             settings: &settings,

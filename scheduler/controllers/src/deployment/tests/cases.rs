@@ -9,18 +9,18 @@ fn a_first_rollout_ends_complete() {
     sim.put("deployments.apps", deployment(2, rolling("25%", "25%")));
     settle_ready(&mut sim);
     expect![[r#"
-        create replicasets.apps/default/web-5f7b6c47f4 (NewReplicaSetCreated)
+        create replicasets.apps/default/web-7766cf99 (NewReplicaSetCreated)
         update deployments.apps/default/web Both (StatusChanged)
-        Normal ScalingReplicaSet deployments.apps/default/web: Scaled up replica set web-5f7b6c47f4 from 0 to 2
+        Normal ScalingReplicaSet deployments.apps/default/web: Scaled up replica set web-7766cf99 from 0 to 2
         wake at 2026-01-01T00:10:00Z
-        create pods/default/web-5f7b6c47f4-2ltlz (SuccessfulCreate)
-        create pods/default/web-5f7b6c47f4-ng29x (SuccessfulCreate)
-        update replicasets.apps/default/web-5f7b6c47f4 Status (StatusChanged)
-        Normal SuccessfulCreate replicasets.apps/default/web-5f7b6c47f4: Created pod: web-5f7b6c47f4-2ltlz
-        Normal SuccessfulCreate replicasets.apps/default/web-5f7b6c47f4: Created pod: web-5f7b6c47f4-ng29x
+        create pods/default/web-7766cf99-2ltlz (SuccessfulCreate)
+        create pods/default/web-7766cf99-ng29x (SuccessfulCreate)
+        update replicasets.apps/default/web-7766cf99 Status (StatusChanged)
+        Normal SuccessfulCreate replicasets.apps/default/web-7766cf99: Created pod: web-7766cf99-2ltlz
+        Normal SuccessfulCreate replicasets.apps/default/web-7766cf99: Created pod: web-7766cf99-ng29x
         update deployments.apps/default/web Status (StatusChanged)
         wake at 2026-01-01T00:10:00Z
-        update replicasets.apps/default/web-5f7b6c47f4 Status (StatusChanged)
+        update replicasets.apps/default/web-7766cf99 Status (StatusChanged)
         update deployments.apps/default/web Status (StatusChanged)
     "#]]
     .assert_eq(&sim.take_log());
@@ -41,7 +41,7 @@ fn a_first_rollout_ends_complete() {
             {
               "lastTransitionTime": "2026-01-01T00:00:00Z",
               "lastUpdateTime": "2026-01-01T00:00:00Z",
-              "message": "ReplicaSet \"web-5f7b6c47f4\" has successfully progressed.",
+              "message": "ReplicaSet \"web-7766cf99\" has successfully progressed.",
               "reason": "NewReplicaSetAvailable",
               "status": "True",
               "type": "Progressing"
@@ -69,9 +69,87 @@ fn a_first_rollout_ends_complete() {
             "generation": 1,
             "labels": {
               "app": "web",
-              "pod-template-hash": "5f7b6c47f4"
+              "pod-template-hash": "7766cf99"
             },
-            "name": "web-5f7b6c47f4",
+            "managedFields": [
+              {
+                "apiVersion": "apps/v1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {
+                  "f:metadata": {
+                    "f:annotations": {
+                      ".": {},
+                      "f:deployment.kubernetes.io/desired-replicas": {},
+                      "f:deployment.kubernetes.io/max-replicas": {},
+                      "f:deployment.kubernetes.io/revision": {},
+                      "f:kubernetes.io/change-cause": {}
+                    },
+                    "f:labels": {
+                      ".": {},
+                      "f:app": {},
+                      "f:pod-template-hash": {}
+                    },
+                    "f:ownerReferences": {
+                      ".": {},
+                      "k:{\"uid\":\"uid-2\"}": {}
+                    }
+                  },
+                  "f:spec": {
+                    "f:replicas": {},
+                    "f:selector": {},
+                    "f:template": {
+                      "f:metadata": {
+                        "f:labels": {
+                          ".": {},
+                          "f:app": {},
+                          "f:pod-template-hash": {}
+                        }
+                      },
+                      "f:spec": {
+                        "f:containers": {
+                          ".": {},
+                          "k:{\"name\":\"web\"}": {
+                            ".": {},
+                            "f:image": {},
+                            "f:imagePullPolicy": {},
+                            "f:name": {},
+                            "f:resources": {},
+                            "f:terminationMessagePath": {},
+                            "f:terminationMessagePolicy": {}
+                          }
+                        },
+                        "f:dnsPolicy": {},
+                        "f:restartPolicy": {},
+                        "f:schedulerName": {},
+                        "f:securityContext": {},
+                        "f:terminationGracePeriodSeconds": {}
+                      }
+                    }
+                  }
+                },
+                "manager": "wasmk-controllers",
+                "operation": "Update",
+                "time": "2026-01-01T00:00:00Z"
+              },
+              {
+                "apiVersion": "apps/v1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {
+                  "f:status": {
+                    "f:availableReplicas": {},
+                    "f:fullyLabeledReplicas": {},
+                    "f:observedGeneration": {},
+                    "f:readyReplicas": {},
+                    "f:replicas": {}
+                  }
+                },
+                "manager": "wasmk-controllers",
+                "operation": "Update",
+                "subresource": "status",
+                "time": "2026-01-01T00:00:00Z"
+              }
+            ],
+            "name": "web-7766cf99",
             "namespace": "default",
             "ownerReferences": [
               {
@@ -91,23 +169,32 @@ fn a_first_rollout_ends_complete() {
             "selector": {
               "matchLabels": {
                 "app": "web",
-                "pod-template-hash": "5f7b6c47f4"
+                "pod-template-hash": "7766cf99"
               }
             },
             "template": {
               "metadata": {
                 "labels": {
                   "app": "web",
-                  "pod-template-hash": "5f7b6c47f4"
+                  "pod-template-hash": "7766cf99"
                 }
               },
               "spec": {
                 "containers": [
                   {
                     "image": "web:v1",
-                    "name": "web"
+                    "imagePullPolicy": "IfNotPresent",
+                    "name": "web",
+                    "resources": {},
+                    "terminationMessagePath": "/dev/termination-log",
+                    "terminationMessagePolicy": "File"
                   }
-                ]
+                ],
+                "dnsPolicy": "ClusterFirst",
+                "restartPolicy": "Always",
+                "schedulerName": "default-scheduler",
+                "securityContext": {},
+                "terminationGracePeriodSeconds": 30
               }
             }
           },
@@ -219,16 +306,14 @@ fn a_rollout_without_progress_times_out_and_recovers() {
 #[test]
 fn a_name_that_is_taken_costs_a_collision() {
     let mut sim = Sim::new().only(ONLY);
-    let mut wanted = deployment(1, rolling(1, 0));
-    let hash = crate::names::template_hash(&wanted["spec"]["template"], 0);
-    let mut stranger = json!({
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": format!("web-{hash}"), "namespace": "default"},
+    sim.put("deployments.apps", deployment(1, rolling(1, 0)));
+    let hash = crate::names::template_hash(&sim.get(&key()).value()["spec"]["template"], 0);
+    let stranger = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": format!("web-{hash}"), "namespace": "default", "labels": {"app": "other"}},
         "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "other"}}, "template": {"metadata": {"labels": {"app": "other"}}}},
     });
-    stranger["metadata"]["labels"] = json!({"app": "other"});
     sim.put("replicasets.apps", stranger);
-    wanted["spec"]["replicas"] = json!(1);
-    sim.put("deployments.apps", wanted);
     settle_ready(&mut sim);
     assert_eq!(sim.get(&key()).value()["status"]["collisionCount"], 1);
     assert_eq!(sim.list("replicasets.apps").len(), 2);
