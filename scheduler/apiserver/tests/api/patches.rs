@@ -77,6 +77,20 @@ async fn server_side_apply_owns_what_it_sends() {
 }
 
 #[tokio::test]
+async fn applying_again_what_was_defaulted_writes_nothing() {
+    let server = Server::start().await;
+    let mut object = deployment("d", 1);
+    let env = json!([{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]);
+    object["spec"]["template"]["spec"]["containers"][0]["env"] = env;
+    let path = format!("{DEPLOYMENTS}/d?fieldManager=m1");
+    let created = server.patch(&path, APPLY, object.clone()).await.expect(201);
+    let container = &created["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["apiVersion"], "v1");
+    let again = server.patch(&path, APPLY, object).await.expect(200);
+    assert_eq!(again["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+}
+
+#[tokio::test]
 async fn server_side_apply_needs_a_manager() {
     let server = Server::start().await;
     assert_eq!(
