@@ -218,3 +218,6 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let by_resource = kinds.iter().enumerate().map(|(index, kind)| (kind.resource.to_string(), index)).collect();
     Registry { kinds, by_resource }
 });
+
+#[cfg(test)]
+mod tests;

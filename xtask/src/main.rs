@@ -2,6 +2,7 @@
 
 mod demo;
 mod layers;
+mod schema;
 mod shell;
 mod test;
 
@@ -23,6 +24,8 @@ enum Chore {
     Test(test::Test),
     /// Check that the crates' dependencies point down only
     Layers,
+    /// Make the API's embedded schema from Kubernetes' published definitions
+    Schema(schema::Schema),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -30,5 +33,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Demo(demo) => demo.run(),
         Chore::Test(test) => test.run(),
         Chore::Layers => layers::check(),
+        Chore::Schema(schema) => schema.run(),
     }
 }
