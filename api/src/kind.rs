@@ -72,9 +72,12 @@ pub struct Kind {
     /// New, then old.
     pub(crate) validate_update: fn(&Field, &Value, &mut Faults),
     /// What must be reserved in the same transaction, such as a Service's addresses; it fills them in.
-    pub(crate) reserve: Option<fn(&mut Value, Option<&Value>, &Context) -> Result<Reservation, Status>>,
+    pub(crate) reserve: Option<Reserve>,
     pub(crate) resource: ResourceName,
 }
+
+/// The new object (null when it goes) and the old one (`None` when it comes).
+type Reserve = fn(&mut Value, Option<&Value>, &Context) -> Result<Reservation, Status>;
 
 /// What a successful DELETE answers with while the object goes at once. Until it has gone it is always the object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,13 @@
 //! An object is kept as the JSON that was accepted ([`Object`]), addressed by a [`Key`], seen through an immutable
 //! [`Snapshot`], and changed only by a [`Transaction`], whose meaning is the pure function [`Snapshot::apply`].
 //! Whatever is refused is refused with a Kubernetes [`Status`].
+//!
+//! [`kind`] is the table of everything that differs from kind to kind; adding a kind means adding an entry there.
+//! [`write`] is what a create, an update and a delete mean, for the API server and for controllers alike: defaults,
+//! validation, metadata, reservations. [`patch`] makes the new object of a patch, [`schema`] knows fields and how lists
+//! merge, [`table`] shows objects as rows.
+//!
+//! Deliberately absent: kinds that nobody acts on, and any say in who may do what.
 
 mod field;
 mod object;

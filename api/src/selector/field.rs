@@ -70,7 +70,10 @@ impl FieldTerm {
             // An absent field has its type's zero value, which JSON leaves out.
             None | Some(Value::Null) => matches!(self.value.as_str(), "" | "false" | "0"),
             Some(Value::String(text)) => *text == self.value,
-            Some(other) => other.to_string() == self.value,
+            Some(other) => {
+                let shown = other.to_string();
+                shown == self.value
+            }
         };
         same == self.equal
     }

@@ -11,8 +11,8 @@ use crate::{Cause, Object, Reason, Status, names};
 
 /// Kubernetes' own bound, summed over keys and values.
 pub(crate) const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
-const NAME_BYTES_MAX: usize = 253;
-const SUFFIX_BYTES: usize = 5;
+/// Kubernetes' own bound on the part of a generated name that is given: a label's length without the suffix.
+const GENERATE_NAME_LENGTH_MAX: usize = 58;
 
 /// What only the server writes: an update keeps what is there.
 const KEPT: &[&str] = &[
@@ -29,7 +29,10 @@ const KEPT: &[&str] = &[
 pub(super) fn place(kind: &Kind, namespace: &str, value: &mut Value) -> Result<(), Status> {
     let metadata = &mut value["metadata"];
     let found = metadata["namespace"].as_str().unwrap_or_default();
-    if !kind.namespaced || namespace.is_empty() {
+    if kind.namespaced && namespace.is_empty() {
+        return Err(Status::bad_request("an empty namespace may not be set during creation"));
+    }
+    if !kind.namespaced {
         if !found.is_empty() {
             let message = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(Status::bad_request(message));
@@ -54,7 +57,7 @@ pub(super) fn begin(kind: &Kind, value: &mut Value, context: &Context) {
     if metadata["name"].as_str().unwrap_or_default().is_empty()
         && let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty())
     {
-        let prefix: String = prefix.chars().take(NAME_BYTES_MAX.min(63) - SUFFIX_BYTES).collect();
+        let prefix: String = prefix.chars().take(GENERATE_NAME_LENGTH_MAX).collect();
         metadata["name"] = json!(prefix + &(context.name_suffix)());
     }
     metadata["uid"] = json!((context.uid)());

@@ -5,6 +5,7 @@ use super::*;
 use crate::{Object, Snapshot, Status, kind};
 
 mod lifecycle;
+mod robustness;
 mod services;
 mod workloads;
 
@@ -45,7 +46,7 @@ pub(super) fn created(value: Value) -> Result<Prepared, Status> {
 pub(super) fn created_in(snapshot: &Snapshot, value: Value) -> Result<Prepared, Status> {
     let kind = kind_of(&value);
     let namespace = if kind.namespaced { value["metadata"]["namespace"].as_str().unwrap_or("default") } else { "" };
-    with(snapshot, |context| create(kind, &namespace.to_owned(), value.clone(), context))
+    with(snapshot, |context| create(kind, namespace, value.clone(), context))
 }
 
 /// What is stored after a create.

@@ -105,7 +105,7 @@ fn merge(kind: &Kind, current: &Value, mut new: Value, part: Part) -> Value {
         }
         Part::Status => {
             let mut value = current.clone();
-            value["status"] = new["status"].take();
+            keep_in(&mut value, &new, "status");
             let carried: &[&str] =
                 if kind.status_carries_metadata { &["labels", "annotations", "finalizers"] } else { &[] };
             for field in carried.iter().chain(&["managedFields"]) {
