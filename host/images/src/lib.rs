@@ -28,7 +28,7 @@ pub use reference::{InvalidReference, Reference};
 pub use registry::registry;
 pub use store::{ImageStore, ImageSummary, OpenStoreError, StoreError};
 pub use transfer::{PullError, PushError, Transport, TransportError, outside, pull, push};
-pub use unpack::{UnpackError, UnpackedImage};
+pub use unpack::{LayerError, UnpackError, UnpackedImage};
 
 /// The one HTTP body type of this crate.
 pub type Body = axum::body::Body;

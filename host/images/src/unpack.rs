@@ -1,13 +1,17 @@
+mod layers;
+
 use std::fs;
 use std::io::{self, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use crate::manifest::{Format, MANIFEST_BYTES_MAX, Manifest};
 use crate::store::{ImageStore, StoreError, io_error};
 use crate::{Digest, InvalidManifest};
+use layers::{Unpacker, inside};
+
+pub use layers::LayerError;
 
 /// An image that can be run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,15 +44,11 @@ pub enum UnpackError {
     NoWasm(String),
     #[error("the layer's compression {0} is not supported: use tar or tar+gzip")]
     Compression(String),
-    #[error("the layer has an entry that may not be unpacked: {0}")]
-    Entry(String),
-    #[error("the layers unpack to more than {0} bytes")]
-    TooLarge(u64),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error("the image's {0} does not begin as a wasm binary does; is it an image of another platform?")]
+    NotWasm(String),
 }
-
-/// All layers of an image together, unpacked: a small tar can hold a great many zeros.
-const ROOTFS_BYTES_MAX: u64 = 4 << 30;
-const ENTRIES_MAX: usize = 200_000;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -75,6 +75,7 @@ impl ImageStore {
             Format::Artifact(layer) => {
                 let wasm_digest = layer.digest().map_err(|error| StoreError::from(InvalidManifest::from(error)))?;
                 self.verify_blob(&wasm_digest)?;
+                check_magic(&self.blob_path(&wasm_digest), "layer")?;
                 Ok(UnpackedImage {
                     digest: digest.clone(),
                     wasm: self.blob_path(&wasm_digest),
@@ -105,9 +106,14 @@ impl ImageStore {
         let entrypoint = config.entrypoint.unwrap_or_default();
         let cmd = config.cmd.unwrap_or_default();
         let named = entrypoint.first().or(cmd.first()).ok_or(UnpackError::NoEntrypoint)?;
-        let inside = inner_path(named).ok_or_else(|| UnpackError::NoWasm(named.clone()))?;
-        let wasm = rootfs.join(&inside);
-        let content = fs::File::open(&wasm).map_err(|_| UnpackError::NoWasm(named.clone()))?;
+        let missing = || UnpackError::NoWasm(named.clone());
+        let path = module_path(named, config.working_dir.as_deref()).ok_or_else(missing)?;
+        // The entry point may be a link; it must still end inside.
+        let root = fs::canonicalize(&rootfs).map_err(io_error("read", &rootfs))?;
+        let wasm = fs::canonicalize(root.join(path)).ok().filter(|path| path.starts_with(&root) && path.is_file());
+        let wasm = wasm.ok_or_else(missing)?;
+        check_magic(&wasm, named)?;
+        let content = fs::File::open(&wasm).map_err(io_error("read", &wasm))?;
         let wasm_digest = digest_of(content).map_err(io_error("read", &wasm))?;
         let pairs = config.env.unwrap_or_default();
         let env = pairs
@@ -139,21 +145,20 @@ impl ImageStore {
     fn unpack_layers(&self, manifest: &Manifest, target: &Path) -> Result<(), UnpackError> {
         let parent = target.parent().expect("paths of the store have a directory");
         let making = tempfile::tempdir_in(parent).map_err(io_error("make a directory below", parent))?;
-        let mut budget = Budget { bytes: ROOTFS_BYTES_MAX, entries: ENTRIES_MAX };
+        let mut unpacker = Unpacker::new(making.path());
         for layer in &manifest.layers {
             let digest = layer.digest().map_err(|error| StoreError::from(InvalidManifest::from(error)))?;
             self.verify_blob(&digest)?;
             let path = self.blob_path(&digest);
             let file = BufReader::new(fs::File::open(&path).map_err(io_error("read", &path))?);
             match layer.media_type.as_str() {
-                kind if kind.ends_with("gzip") => unpack_tar(GzDecoder::new(file), making.path(), &mut budget)?,
-                kind if kind.ends_with(".tar") || kind.ends_with("+tar") => {
-                    unpack_tar(file, making.path(), &mut budget)?
-                }
+                kind if kind.ends_with("gzip") => unpacker.unpack(file, true)?,
+                kind if kind.ends_with(".tar") || kind.ends_with("+tar") => unpacker.unpack(file, false)?,
                 kind => return Err(UnpackError::Compression(kind.to_owned())),
             }
         }
-        match fs::rename(making.keep(), target) {
+        // Once renamed, there is nothing left for the temporary directory to remove.
+        match fs::rename(making.path(), target) {
             Ok(()) => Ok(()),
             // Another process was faster; its result is the same.
             Err(_) if target.is_dir() => Ok(()),
@@ -162,76 +167,18 @@ impl ImageStore {
     }
 }
 
-struct Budget {
-    bytes: u64,
-    entries: usize,
+/// Relative to the working directory, unless absolute.
+fn module_path(program: &str, working_dir: Option<&str>) -> Option<PathBuf> {
+    match working_dir {
+        Some(dir) if !program.starts_with('/') => Some(inside(dir)?.join(inside(program)?)),
+        _ => inside(program),
+    }
 }
 
-/// Regular files, directories and white-outs only: no links, no devices, nothing outside of `root`.
-fn unpack_tar(layer: impl Read, root: &Path, budget: &mut Budget) -> Result<(), UnpackError> {
-    let mut archive = tar::Archive::new(layer);
-    let broken = |error: io::Error| UnpackError::Entry(format!("the archive is damaged: {error}"));
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let name = entry.path().map_err(broken)?.to_string_lossy().into_owned();
-        let Some(inside) = inner_path(&name) else {
-            return Err(UnpackError::Entry(format!("{name} leads out of the image")));
-        };
-        budget.entries = budget
-            .entries
-            .checked_sub(1)
-            .ok_or_else(|| UnpackError::Entry(format!("there are more than {ENTRIES_MAX}")))?;
-        budget.bytes = budget.bytes.checked_sub(entry.size()).ok_or(UnpackError::TooLarge(ROOTFS_BYTES_MAX))?;
-        let path = root.join(&inside);
-        match entry.header().entry_type() {
-            tar::EntryType::Directory => fs::create_dir_all(&path).map_err(io_error("make", &path))?,
-            tar::EntryType::Regular | tar::EntryType::Continuous => write_entry(&mut entry, &path, root)?,
-            tar::EntryType::XGlobalHeader | tar::EntryType::XHeader => {}
-            kind => {
-                return Err(UnpackError::Entry(format!(
-                    "{name} is a {kind:?}; wasm images hold files and directories"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write_entry(entry: &mut impl Read, path: &Path, root: &Path) -> Result<(), UnpackError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = path.parent().unwrap_or(root);
-    fs::create_dir_all(parent).map_err(io_error("make", parent))?;
-    // White-outs of the OCI layer format: what a later layer deletes of an earlier one.
-    if name == ".wh..wh..opq" {
-        for sibling in fs::read_dir(parent).into_iter().flatten().flatten() {
-            remove(&sibling.path());
-        }
-        return Ok(());
-    }
-    if let Some(deleted) = name.strip_prefix(".wh.") {
-        remove(&parent.join(deleted));
-        return Ok(());
-    }
-    let mut file = fs::File::create(path).map_err(io_error("write", path))?;
-    io::copy(entry, &mut file).map_err(io_error("write", path))?;
-    Ok(())
-}
-
-fn remove(path: &Path) {
-    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-}
-
-/// A path of an image relative to its root; `None` when it leads out of it.
-fn inner_path(path: &str) -> Option<PathBuf> {
-    let mut inside = PathBuf::new();
-    for part in Path::new(path).components() {
-        match part {
-            Component::Normal(part) => inside.push(part),
-            Component::RootDir | Component::CurDir => {}
-            Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(inside)
+fn check_magic(wasm: &Path, what: &str) -> Result<(), UnpackError> {
+    let mut magic = [0; 4];
+    let read = fs::File::open(wasm).and_then(|mut file| file.read_exact(&mut magic));
+    if read.is_ok() && magic == *b"\0asm" { Ok(()) } else { Err(UnpackError::NotWasm(what.to_owned())) }
 }
 
 fn digest_of(mut content: impl Read) -> io::Result<Digest> {
@@ -239,48 +186,4 @@ fn digest_of(mut content: impl Read) -> io::Result<Digest> {
     let mut hasher = sha2::Sha256::new();
     io::copy(&mut content, &mut hasher)?;
     Ok(Digest::from_hasher(hasher))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tar_with(entries: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (name, content) in entries {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(content.len() as u64);
-            header.set_mode(0o644);
-            // The builder's own checks would refuse the paths that are to be tried.
-            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-            header.set_cksum();
-            builder.append(&header, *content).unwrap();
-        }
-        builder.into_inner().unwrap()
-    }
-
-    fn unpack(entries: &[(&str, &[u8])], root: &Path) -> Result<(), UnpackError> {
-        unpack_tar(tar_with(entries).as_slice(), root, &mut Budget { bytes: 100, entries: 10 })
-    }
-
-    #[test]
-    fn entries_stay_inside_and_within_bounds() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("root");
-        fs::create_dir(&root).unwrap();
-        unpack(&[("a/b.txt", b"hi"), ("/c.txt", b"ho")], &root).unwrap();
-        assert_eq!(fs::read(root.join("a/b.txt")).unwrap(), b"hi");
-        assert!(root.join("c.txt").exists());
-        assert!(matches!(unpack(&[("../evil", b"x")], &root), Err(UnpackError::Entry(_))));
-        assert!(!dir.path().join("evil").exists());
-        assert!(matches!(unpack(&[("big", &[0; 101])], &root), Err(UnpackError::TooLarge(_))));
-    }
-
-    #[test]
-    fn white_outs_delete_what_earlier_layers_had() {
-        let dir = tempfile::tempdir().unwrap();
-        unpack(&[("a", b"1"), ("b", b"2")], dir.path()).unwrap();
-        unpack(&[(".wh.a", b"")], dir.path()).unwrap();
-        assert!(!dir.path().join("a").exists() && dir.path().join("b").exists());
-    }
 }
