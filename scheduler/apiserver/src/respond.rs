@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmk_api::{Reason, Status};
 
 use crate::request::Format;
@@ -46,6 +46,12 @@ impl Style {
 
 fn yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|error| format!("# this answer cannot be written as YAML: {error}\n"))
+}
+
+/// The answer of actions that leave nothing to show.
+pub(crate) fn created(style: Style) -> Response {
+    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    style.respond(StatusCode::CREATED, &success)
 }
 
 /// A failure, always as JSON: every client reads it.

@@ -3,6 +3,7 @@
 mod binding;
 mod call;
 mod chance;
+mod commit;
 mod create;
 mod delete;
 mod document;
@@ -20,7 +21,6 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use wasmk_api::{Reason, Status};
-use wasmk_store::CommitError;
 
 pub(crate) use call::Call;
 pub(crate) use list::{too_large, watch_error};
@@ -66,6 +66,10 @@ async fn dispatch(call: &Call, verb: Verb, body: crate::request::Body) -> Result
         if !known.verbs.contains(&verb) {
             return Err(method_not_allowed());
         }
+    }
+    if !verb.is_read() {
+        // Before anything has an effect that the client could then not be told of.
+        call.accept.negotiate()?;
     }
     match (subresource, verb) {
         ("log", _) => {
@@ -119,15 +123,6 @@ fn watch_objects(call: &Call) -> Result<Response, Status> {
         options,
     };
     watch(&*call.server.store, request, call.server.settings.shutdown.clone())
-}
-
-/// Why the store did not take a transaction, other than that somebody was faster.
-fn commit_error(error: CommitError) -> Status {
-    match error {
-        CommitError::Conflict(conflict) => Status::new(Reason::Conflict, conflict.to_string()),
-        CommitError::Closed => Status::new(Reason::ServiceUnavailable, "the server is shutting down"),
-        unavailable @ CommitError::Unavailable(_) => Status::new(Reason::InternalError, unavailable.to_string()),
-    }
 }
 
 pub(crate) fn method_not_allowed() -> Status {

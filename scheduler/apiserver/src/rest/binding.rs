@@ -1,14 +1,12 @@
 use axum::response::Response;
-use http::StatusCode;
-use serde_json::json;
-use wasmk_api::{Precondition, Status, Transaction, write};
-use wasmk_store::CommitError;
+use wasmk_api::{Snapshot, Status, write};
 
+use super::Call;
 use super::chance::Chance;
+use super::commit::{Plan, commit};
 use super::document::{Expected, place};
-use super::modify::TRIES_MAX;
-use super::{Call, commit_error};
 use crate::request::{Body, WriteOptions};
+use crate::respond::created;
 
 const BINDING: Expected = Expected { group: "", version: "v1", kind: "Binding" };
 
@@ -21,26 +19,13 @@ pub(super) async fn bind(call: &Call, body: Body) -> Result<Response, Status> {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));
     }
     place(call, &mut binding, &call.path.name)?;
-    for _ in 0..TRIES_MAX {
-        let snapshot = call.server.store.snapshot();
-        let pod = call.find(&snapshot)?;
-        let chance = Chance::default();
-        let prepared = {
-            let manager = call.field_manager(&options.field_manager);
-            let context = chance.context(call, &snapshot, Some(manager), options.field_validation);
-            let (target, uid) = (binding["target"]["name"].as_str(), binding["metadata"]["uid"].as_str());
-            write::bind(pod, target.unwrap_or_default(), uid, &context)?
-        };
-        if !options.dry_run {
-            let ops = prepared.into_ops(call.kind, Precondition::Revision(pod.revision()));
-            match call.server.store.commit(Transaction { ops }).await {
-                Ok(_) => {}
-                Err(CommitError::Conflict(_)) => continue,
-                Err(error) => return Err(commit_error(error)),
-            }
-        }
-        let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
-        return Ok(call.style()?.respond(StatusCode::CREATED, &success));
-    }
-    Err(Status::modified("pods/binding", "", &call.path.name))
+    let (node, uid) = (binding["target"]["name"].as_str().unwrap_or_default(), binding["metadata"]["uid"].as_str());
+    let manager = call.field_manager(&options.field_manager);
+    let plan = |snapshot: &Snapshot, chance: &Chance| {
+        let pod = call.find(snapshot)?;
+        let context = chance.context(call, snapshot, Some(manager), options.field_validation);
+        Ok(Plan::of(pod, write::bind(pod, node, uid, &context)?))
+    };
+    commit(call, &call.path.name, options.dry_run, plan).await?;
+    Ok(created(call.style()?))
 }

@@ -5,13 +5,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use wasmk_api::kind::DeleteAnswer;
 use wasmk_api::write::{self, Effect, FieldValidation};
-use wasmk_api::{Key, Object, Precondition, Reason, Status, Transaction};
-use wasmk_store::CommitError;
+use wasmk_api::{Key, Object, Reason, Snapshot, Status};
 
 use super::chance::Chance;
+use super::commit::{Plan, commit};
 use super::list::{Page, list};
-use super::modify::TRIES_MAX;
-use super::{Call, Presenter, Selection, commit_error};
+use super::{Call, Presenter, Selection};
 use crate::request::{Body, DeleteOptions, ListOptions};
 
 /// What a deletion did.
@@ -52,31 +51,15 @@ pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Respons
 }
 
 pub(super) async fn delete_object(call: &Call, key: &Key, options: &DeleteOptions) -> Result<Deleted, Status> {
-    for _ in 0..TRIES_MAX {
-        let snapshot = call.server.store.snapshot();
+    let plan = |snapshot: &Snapshot, chance: &Chance| {
         let missing = || Status::not_found(call.kind.plural, call.kind.group, &key.name);
         let old = snapshot.get(key).ok_or_else(missing)?;
-        let chance = Chance::default();
-        let prepared = {
-            let context = chance.context(call, &snapshot, None, FieldValidation::Ignore);
-            write::delete(call.kind, old, &options.write, &context)?
-        };
-        let gone = prepared.effect == Effect::Remove;
-        if prepared.effect == Effect::Unchanged {
-            return Ok(Deleted { object: old.clone(), gone });
-        }
-        if options.dry_run {
-            let object = Object::new(key.clone(), old.revision(), prepared.value);
-            return Ok(Deleted { object, gone });
-        }
-        let ops = prepared.into_ops(call.kind, Precondition::Revision(old.revision()));
-        match call.server.store.commit(Transaction { ops }).await {
-            Ok(committed) => return Ok(Deleted { object: committed.changes[0].object.clone(), gone }),
-            Err(CommitError::Conflict(_)) => continue,
-            Err(error) => return Err(commit_error(error)),
-        }
-    }
-    Err(Status::modified(call.kind.plural, call.kind.group, &key.name))
+        let context = chance.context(call, snapshot, None, FieldValidation::Ignore);
+        Ok(Plan::of(old, write::delete(call.kind, old, &options.write, &context)?))
+    };
+    let outcome = commit(call, &key.name, options.dry_run, plan).await?;
+    let gone = outcome.effect == Effect::Remove;
+    Ok(Deleted { object: outcome.into_object(call), gone })
 }
 
 fn success(call: &Call, object: &Object) -> Value {

@@ -1,11 +1,11 @@
 use axum::response::Response;
-use http::StatusCode;
-use serde_json::json;
+use serde_json::Value;
 use wasmk_api::Status;
 
 use super::document::{Expected, place};
 use super::{Call, delete};
 use crate::request::{Body, DeleteOptions, Query};
+use crate::respond::created;
 
 const EVICTION: Expected = Expected { group: "policy", version: "v1", kind: "Eviction" };
 
@@ -15,8 +15,7 @@ pub(super) async fn evict(call: &Call, body: Body) -> Result<Response, Status> {
     EVICTION.identify(&mut eviction)?;
     place(call, &mut eviction, &call.path.name)?;
     let mut options = DeleteOptions::parse(&Query::default(), &eviction["deleteOptions"])?;
-    options.dry_run |= DeleteOptions::parse(&call.query, &serde_json::Value::Null)?.dry_run;
+    options.dry_run |= DeleteOptions::parse(&call.query, &Value::Null)?.dry_run;
     delete::delete_object(call, &call.key(), &options).await?;
-    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
-    Ok(call.style()?.respond(StatusCode::CREATED, &success))
+    Ok(created(call.style()?))
 }

@@ -8,6 +8,7 @@ use wasmk_api::schema::{self, Node};
 use wasmk_api::write::{self, Context, Prepared};
 use wasmk_api::{Object, Status};
 
+use super::commit::imagine;
 use super::document::Expected;
 use super::{Call, Presenter};
 
@@ -87,14 +88,11 @@ impl Part {
         }
     }
 
-    /// What would be there after a dry run; `revision` is that of what is there.
-    pub(super) fn respond_value(
-        self,
-        call: &Call,
-        code: StatusCode,
-        value: Value,
-        revision: u64,
-    ) -> Result<Response, Status> {
-        self.respond(call, code, &Object::new(call.key(), revision, value))
+    /// For an object that is in no store.
+    pub(super) fn respond_value(self, call: &Call, code: StatusCode, value: &Value) -> Result<Response, Status> {
+        match self {
+            Self::Scale => self.respond(call, code, &imagine(call, value.clone())),
+            _ => Ok(Presenter::of(call)?.value(code, value, call.pretty())),
+        }
     }
 }

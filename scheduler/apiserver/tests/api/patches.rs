@@ -45,6 +45,21 @@ async fn a_patch_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
+async fn patches_at_once_all_land() {
+    let server = Server::start().await;
+    server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
+    let path = format!("{CONFIGMAPS}/a");
+    let patches = (0..50).map(|number| {
+        let patch = json!({"data": {format!("k{number}"): "v"}});
+        server.patch(&path, "application/merge-patch+json", patch)
+    });
+    for answer in futures::future::join_all(patches).await {
+        answer.expect(200);
+    }
+    assert_eq!(server.get(&path).await.expect(200)["data"].as_object().unwrap().len(), 50);
+}
+
+#[tokio::test]
 async fn an_unknown_form_is_refused() {
     let server = Server::start().await;
     server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
