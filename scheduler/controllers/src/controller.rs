@@ -17,7 +17,7 @@ pub struct Controller {
     pub plan: fn(&View, &Key, &Clock) -> Plan,
 }
 
-/// All of them. Those that make others' input come first, so that one round does most of the work.
+/// All of them.
 pub fn controllers() -> &'static [Controller] {
     &[
         crate::service_account::CONTROLLER,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use wasmk_api::{Change, ChangeKind, Key, Snapshot};
@@ -14,7 +14,7 @@ const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(60);
 pub struct Planner {
     settings: Settings,
     view: View,
-    dirty: BTreeSet<Item>,
+    dirty: Queue,
     timers: BTreeSet<(Timestamp, Item)>,
     due: BTreeMap<Item, Timestamp>,
     /// Keys whose plan wanted something written, and the revision that it was made at. They are looked at again whatever
@@ -42,13 +42,20 @@ pub struct Planned {
 /// An index into the table of controllers, and a key of that controller.
 type Item = (usize, Key);
 
+/// First come, first served, so that no controller waits for another to run out of work; each item once.
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<Item>,
+    members: BTreeSet<Item>,
+}
+
 impl Planner {
     /// Starts with everything to be looked at.
     pub fn new(snapshot: Snapshot, now: Timestamp, settings: Settings) -> Self {
         let mut planner = Self {
             settings,
             view: View::new(now),
-            dirty: BTreeSet::new(),
+            dirty: Queue::default(),
             timers: BTreeSet::new(),
             due: BTreeMap::new(),
             unsettled: BTreeMap::new(),
@@ -79,7 +86,7 @@ impl Planner {
         self.mark_due(now);
         let mut plans = Vec::new();
         for _ in 0..limit {
-            let Some((index, key)) = self.dirty.pop_first() else { break };
+            let Some((index, key)) = self.dirty.pop() else { break };
             plans.extend(self.plan_one((index, key), now));
         }
         plans
@@ -122,7 +129,7 @@ impl Planner {
         }
         let mut keys = BTreeSet::new();
         (controller.affected)(&self.view, change, &mut keys);
-        self.dirty.extend(keys.into_iter().map(|key| (index, key)));
+        keys.into_iter().for_each(|key| self.dirty.push((index, key)));
         if change.kind == ChangeKind::Deleted {
             self.refusals.remove(&(index, change.object.key().clone()));
         }
@@ -132,7 +139,7 @@ impl Planner {
     fn mark_unsettled(&mut self, revision: u64, now: Timestamp) {
         for (item, planned_at) in std::mem::take(&mut self.unsettled) {
             if revision > planned_at {
-                self.dirty.insert(item);
+                self.dirty.push(item);
             } else {
                 let known = self.due.get(&item).copied();
                 self.set_timer(item, Some(known.map_or(now + BACKOFF_MIN, |at| at.min(now + BACKOFF_MIN))));
@@ -144,7 +151,7 @@ impl Planner {
         while self.timers.first().is_some_and(|(at, _)| *at <= now) {
             let (_, item) = self.timers.pop_first().expect("invariant: it was just seen");
             self.due.remove(&item);
-            self.dirty.insert(item);
+            self.dirty.push(item);
         }
     }
 
@@ -176,5 +183,23 @@ impl Planner {
         if let Some(at) = at {
             self.timers.insert((at, item));
         }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, item: Item) {
+        if self.members.insert(item.clone()) {
+            self.order.push_back(item);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        let item = self.order.pop_front()?;
+        self.members.remove(&item);
+        Some(item)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 }

@@ -173,7 +173,10 @@ impl View {
             return;
         }
         let renewed = match change.kind {
-            ChangeKind::Deleted => return drop(self.heartbeats.remove(&key.name)),
+            ChangeKind::Deleted => {
+                self.heartbeats.remove(&key.name);
+                return;
+            }
             ChangeKind::Added => false,
             ChangeKind::Modified => true,
         };

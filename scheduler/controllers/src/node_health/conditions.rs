@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Verdict;
 use crate::json::{Condition, condition, set_condition};
@@ -9,15 +9,8 @@ const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPr
 /// Sets the conditions of a silent node to Unknown, and takes that back when it is heard again. Otherwise they are the
 /// agent's to write.
 pub(super) fn judge(node: &mut Value, verdict: Verdict, clock: &Clock) {
-    let status = match node.get_mut("status") {
-        Some(status) if status.is_object() => status,
-        _ => {
-            node["status"] = serde_json::json!({});
-            &mut node["status"]
-        }
-    };
     for condition_type in CONDITIONS {
-        let old = condition(status, condition_type);
+        let old = condition(&node["status"], condition_type);
         let unknown = old.is_some_and(|old| old["status"] == "Unknown");
         let ours = old.is_some_and(|old| old["reason"] == Reason::NodeStatusUnknown.as_str());
         let known = old.is_some() || condition_type == "Ready";
@@ -34,6 +27,9 @@ pub(super) fn judge(node: &mut Value, verdict: Verdict, clock: &Clock) {
         };
         let (status_text, reason, message) = to_be;
         let wanted = Condition { condition_type, status: status_text, reason: reason.as_str(), message };
-        set_condition(status, &wanted, clock);
+        if !node["status"].is_object() {
+            node["status"] = json!({});
+        }
+        set_condition(&mut node["status"], &wanted, clock);
     }
 }

@@ -209,15 +209,19 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn apply(sim: &mut Sim, nth_change: usize, change: &Change) {
     let pods = pod_keys(sim);
-    let pick = |nth: usize| pods.get(nth % pods.len().max(1)).cloned();
+    let pick = |nth: usize| pods.get(nth % pods.len().max(1));
     let now = sim.now;
     match *change {
         Change::Scale(replicas) => sim.edit(&key(), |set| set["spec"]["replicas"] = json!(replicas)),
-        Change::Ready(nth, ready) => drop(pick(nth).map(|key| sim.edit(&key, |pod| set_ready(pod, ready, now)))),
-        Change::Fail(nth) => drop(pick(nth).map(|key| sim.edit(&key, |pod| pod["status"]["phase"] = json!("Failed")))),
-        Change::Remove(nth) => drop(pick(nth).map(|key| sim.remove(&key))),
+        Change::Ready(nth, ready) => {
+            pick(nth).into_iter().for_each(|key| sim.edit(key, |pod| set_ready(pod, ready, now)))
+        }
+        Change::Fail(nth) => {
+            pick(nth).into_iter().for_each(|key| sim.edit(key, |pod| pod["status"]["phase"] = json!("Failed")));
+        }
+        Change::Remove(nth) => pick(nth).into_iter().for_each(|key| sim.remove(key)),
         Change::Relabel(nth) => {
-            drop(pick(nth).map(|key| sim.edit(&key, |pod| pod["metadata"]["labels"]["app"] = json!("x"))))
+            pick(nth).into_iter().for_each(|key| sim.edit(key, |pod| pod["metadata"]["labels"]["app"] = json!("x")));
         }
         Change::Orphan => drop(sim.put("pods", pod(&format!("orphan-{nth_change}"), json!({"app": "web"})))),
         Change::Wait(seconds) => sim.pass(SignedDuration::from_secs(seconds)),

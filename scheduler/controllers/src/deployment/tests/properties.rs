@@ -65,7 +65,7 @@ proptest! {
             sim.settle_for(SignedDuration::from_secs(5));
         }
         prop_assert_eq!(ready_pods(&sim), pace.replicas as usize);
-        prop_assert_eq!(sets(&sim), [format!("1 web:v1 x0"), format!("2 web:v2 x{}", pace.replicas)]);
+        prop_assert_eq!(sets(&sim), ["1 web:v1 x0".to_owned(), format!("2 web:v2 x{}", pace.replicas)]);
         prop_assert_eq!(progress(&sim).1, "NewReplicaSetAvailable");
     }
 
