@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 /// Frames of a backtrace; deep recursion would print thousands.
-const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+pub(crate) const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 /// Stack of a guest's calls; past it the guest traps with "stack overflow".
 const STACK_BYTES_MAX: usize = 1 << 20;
 /// The fiber also carries the host functions that the guest calls.

@@ -1,6 +1,8 @@
 //! Why a guest ended, in words its author understands.
 
+use crate::engine::BACKTRACE_FRAMES_MAX;
 use crate::limits::OutOfMemory;
+use std::collections::HashSet;
 use std::time::SystemTime;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -36,9 +38,13 @@ pub(crate) fn ending(error: &wasmtime::Error) -> Ending {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Ending::Exited(exit.0);
     }
-    let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    let backtrace = trace.map(frames).unwrap_or_default();
     let (kind, message) = match (error.downcast_ref::<OutOfMemory>(), error.downcast_ref::<Trap>()) {
         (Some(out), _) => (FaultKind::OutOfMemory, out.to_string()),
+        (None, Some(Trap::MemoryOutOfBounds)) if trace.is_some_and(is_recursion) => {
+            (FaultKind::Trap, explain(Trap::StackOverflow))
+        }
         (None, Some(trap)) => (FaultKind::Trap, explain(*trap)),
         (None, None) => (FaultKind::Trap, error.root_cause().to_string()),
     };
@@ -72,6 +78,16 @@ fn explain(trap: Trap) -> String {
             format!("trap: {}", text.strip_prefix("wasm trap: ").unwrap_or(&text))
         }
     }
+}
+
+/// True if the backtrace is as long as it may be and turns in a small circle. Compilers keep a second stack, for what
+/// has an address, at the start of linear memory: when that one overflows, all that traps is an access below address 0.
+fn is_recursion(backtrace: &WasmBacktrace) -> bool {
+    /// Functions that call each other in a circle.
+    const CIRCLE_MAX: usize = 8;
+    let frames = backtrace.frames();
+    let functions: HashSet<u32> = frames.iter().map(|frame| frame.func_index()).collect();
+    frames.len() >= BACKTRACE_FRAMES_MAX.get() && functions.len() <= CIRCLE_MAX
 }
 
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {

@@ -17,8 +17,8 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
-/// Host resources (streams, sockets, files, requests) of one instance.
-const RESOURCES_MAX: usize = 16 * 1024;
+/// Host resources (streams, sockets, files, requests) of one instance; each may be a file descriptor of the node's.
+const RESOURCES_MAX: usize = 4 * 1024;
 /// Component-model handles of one instance.
 const HANDLES_MAX: usize = 64 * 1024;
 /// Bytes that one call to the host may copy.

@@ -23,6 +23,9 @@ pub(crate) fn shadow(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// Sockets of one instance: each is a file descriptor of the node's.
+const SOCKETS_MAX: usize = 1024;
+
 /// One instance's sockets, by their index in its resource table.
 pub(crate) struct Sockets {
     network: Arc<dyn GuestNetwork>,
@@ -53,6 +56,7 @@ struct Approved {
 /// Why an address is refused, before WASI's version gives it a code.
 enum Refused {
     InvalidArgument,
+    TooMany,
     NotBindable,
     InUse,
     Denied,
@@ -74,6 +78,10 @@ impl Sockets {
             let approved = approved.lock().unwrap().allows(address, usage);
             Box::pin(async move { approved })
         }
+    }
+
+    fn check_room(&self) -> Result<(), Refused> {
+        if self.open.len() < SOCKETS_MAX { Ok(()) } else { Err(Refused::TooMany) }
     }
 
     fn created(&mut self, socket: u32, v6: bool) {

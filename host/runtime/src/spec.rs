@@ -11,9 +11,9 @@ pub type OnFault = Arc<dyn Fn(Fault) + Send + Sync>;
 /// Everything that a container is given. What is not in here, it does not have.
 #[derive(Clone)]
 pub struct ContainerSpec {
-    /// For logs and messages only.
+    /// The guest's `argv[0]`.
     pub name: String,
-    /// Without the program's name, which is `name`.
+    /// What follows the name in `argv`.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,

@@ -3,22 +3,22 @@
 use super::HttpGuest;
 use super::job::{Job, Reply};
 use crate::fault::{Ending, Fault, FaultKind, ending};
+use crate::guest::Guest;
 use crate::meter::Metered;
 use crate::program::Instance;
-use crate::sandbox::{Live, Output, Sandbox};
+use crate::sandbox::{Live, Sandbox};
 use crate::{BoxError, CallError};
 use http::Request;
 use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wasmtime::Store;
 use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p2, p3};
-
-use crate::guest::Guest;
 
 /// A worker whose instance waits for another request.
 #[derive(Clone)]
@@ -49,37 +49,45 @@ fn pop_idle(guest: &HttpGuest) -> Option<Idle> {
     guest.idle.lock().unwrap().pop()
 }
 
+/// A request's slot is given back only when its instance is gone or waits, so that there are never more instances than
+/// slots: the memory limit was divided by them.
 async fn run(guest: Arc<HttpGuest>, first: Job) {
     let limits = guest.sandbox.spec.requests;
     let (sender, mut inbox) = mpsc::channel(1);
     let mut live = None;
     let mut job = first;
     for served in 1.. {
-        if !serve_job(&guest, &mut live, job, limits.timeout).await {
-            break;
+        let Job { request, reply, departure, slot } = job;
+        let fit = serve_job(&guest, &mut live, request, &reply, departure).await;
+        if !fit || served >= limits.per_instance_max || guest.draining.load(Relaxed) {
+            retire(live, slot).await;
+            return;
         }
-        let worn_out = served >= limits.per_instance_max;
-        if worn_out || guest.draining.load(std::sync::atomic::Ordering::Relaxed) {
-            break;
-        }
+        guest.idle.lock().unwrap().push(Idle(sender.clone()));
+        drop(slot);
         match next_job(&guest, &sender, &mut inbox, limits.idle_timeout).await {
             Some(next) => job = next,
             None => break,
         }
     }
-    if let Some(live) = live {
-        live.output.close().await;
+}
+
+/// The instance first, then its slot; what it said last may have to wait for a reader.
+async fn retire(live: Option<Live>, slot: OwnedSemaphorePermit) {
+    let output = live.map(|live| live.output);
+    drop(slot);
+    if let Some(output) = output {
+        output.close().await;
     }
 }
 
-/// Waits for another request. Not cancelled by anything but the container's end.
+/// Waits for another request, on the list of those who do.
 async fn next_job(
     guest: &HttpGuest,
     sender: &mpsc::Sender<Job>,
     inbox: &mut mpsc::Receiver<Job>,
     timeout: Duration,
 ) -> Option<Job> {
-    guest.idle.lock().unwrap().push(Idle(sender.clone()));
     tokio::select! {
         biased;
         () = guest.kill.cancelled() => None,
@@ -95,32 +103,34 @@ async fn next_job(
     }
 }
 
-/// True if the instance is fit for another request.
-async fn serve_job(guest: &HttpGuest, live: &mut Option<Live>, job: Job, timeout: Duration) -> bool {
-    let Job { request, reply, departure, slot } = job;
+/// True if the instance is fit for another request; if not, it may be gone already.
+async fn serve_job(
+    guest: &HttpGuest,
+    live: &mut Option<Live>,
+    request: Request<WasiBody>,
+    reply: &Reply,
+    departure: oneshot::Receiver<()>,
+) -> bool {
+    let timeout = guest.sandbox.spec.requests.timeout;
     let cpu = guest.sandbox.cpu.clone();
     // Each arm may be dropped at any time: that drops the instance, which is what it is for.
     let result = tokio::select! {
         biased;
         () = guest.kill.cancelled() => Err(Stop::Killed),
         stop = departed(departure, timeout) => Err(stop),
-        result = Metered::new(cpu, serve(&guest.sandbox, live, request, &reply)) => Ok(result),
+        result = Metered::new(cpu, serve(&guest.sandbox, live, request, reply)) => Ok(result),
     };
-    drop(slot);
     match result {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            let output = live.as_ref().map(|live| live.output.clone());
-            fail(guest, output, &reply, &error).await;
-            false
-        }
-        Err(Stop::Killed | Stop::ClientLeft) => false,
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => fail(guest, live.take(), reply, &error).await,
+        Err(Stop::Killed) => drop(live.take()), // a log that nobody reads must not hold up the end
+        Err(Stop::ClientLeft) => {}
         Err(Stop::Lingering) => {
             let message = format!("the guest went on for {} s after its response", timeout.as_secs_f64());
             guest.report(Fault::timeout(message)).await;
-            false
         }
     }
+    false
 }
 
 async fn departed(departure: oneshot::Receiver<()>, timeout: Duration) -> Stop {
@@ -133,8 +143,9 @@ async fn departed(departure: oneshot::Receiver<()>, timeout: Duration) -> Stop {
     }
 }
 
-/// Answers the client, unless it has its answer, then tells log and owner.
-async fn fail(guest: &HttpGuest, output: Option<Output>, reply: &Reply, error: &wasmtime::Error) {
+/// Answers the client, unless it has its answer, then tells log and owner. The instance goes first: whoever hears of
+/// the fault may send the next request at once.
+async fn fail(guest: &HttpGuest, live: Option<Live>, reply: &Reply, error: &wasmtime::Error) {
     let fault = match ending(error) {
         Ending::Fault(fault) => fault,
         Ending::Exited(code) => Fault {
@@ -144,6 +155,7 @@ async fn fail(guest: &HttpGuest, output: Option<Output>, reply: &Reply, error: &
             time: std::time::SystemTime::now(),
         },
     };
+    let output = live.map(|live| live.output);
     let message = fault.message.clone();
     reply.send(Err(match fault.kind {
         FaultKind::OutOfMemory => CallError::OutOfMemory { message },

@@ -7,7 +7,7 @@ use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket};
-use wasmtime_wasi::p2::{SocketError, SocketResult, TcpSocket};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, SocketError, SocketResult, TcpSocket};
 
 /// A host function's result: the guest's, or a trap.
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
@@ -43,12 +43,7 @@ fn shadow_tcp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         Box::new(async move { answer(listen(store.data_mut(), this).await) })
     })?;
     tcp.func_wrap("[method]tcp-socket.accept", |mut store, (this,): (Resource<TcpSocket>,)| {
-        let (guest, listener) = (store.data_mut(), this.rep());
-        let accepted = HostTcpSocket::accept(&mut view(guest), this);
-        if let Ok((socket, ..)) = &accepted {
-            guest.sockets.accepted(listener, socket.rep());
-        }
-        answer(accepted)
+        answer(accept(store.data_mut(), this))
     })
 }
 
@@ -71,9 +66,20 @@ fn shadow_addresses(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 fn create_socket(guest: &mut Guest, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
+    guest.sockets.check_room().map_err(code)?;
     let socket = tcp_create_socket::Host::create_tcp_socket(&mut view(guest), IpAddressFamily::Ipv4)?;
     guest.sockets.created(socket.rep(), matches!(family, IpAddressFamily::Ipv6));
     Ok(socket)
+}
+
+type Accepted = (Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>);
+
+fn accept(guest: &mut Guest, this: Resource<TcpSocket>) -> SocketResult<Accepted> {
+    guest.sockets.check_room().map_err(code)?;
+    let listener = this.rep();
+    let accepted = HostTcpSocket::accept(&mut view(guest), this)?;
+    guest.sockets.accepted(listener, accepted.0.rep());
+    Ok(accepted)
 }
 
 async fn bind(
@@ -138,6 +144,7 @@ fn answer<T>(result: SocketResult<T>) -> Answer<T> {
 fn code(refused: Refused) -> ErrorCode {
     match refused {
         Refused::InvalidArgument => ErrorCode::InvalidArgument,
+        Refused::TooMany => ErrorCode::NewSocketLimit,
         Refused::NotBindable => ErrorCode::AddressNotBindable,
         Refused::InUse => ErrorCode::AddressInUse,
         Refused::Denied => ErrorCode::AccessDenied,

@@ -74,6 +74,7 @@ fn shadow_addresses(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 fn create_socket(guest: &mut Guest, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
+    guest.sockets.check_room().map_err(code)?;
     let socket = HostTcpSocket::create(&mut view(guest), IpAddressFamily::Ipv4)?;
     guest.sockets.created(socket.rep(), matches!(family, IpAddressFamily::Ipv6));
     Ok(socket)
@@ -130,6 +131,7 @@ fn answer<T>(result: SocketResult<T>) -> Answer<T> {
 fn code(refused: Refused) -> ErrorCode {
     match refused {
         Refused::InvalidArgument => ErrorCode::InvalidArgument,
+        Refused::TooMany => ErrorCode::OutOfMemory,
         Refused::NotBindable => ErrorCode::AddressNotBindable,
         Refused::InUse => ErrorCode::AddressInUse,
         Refused::Denied => ErrorCode::AccessDenied,

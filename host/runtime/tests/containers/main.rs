@@ -1,0 +1,9 @@
+//! Real guests in real containers: `tests/guests`, built once by the first test that needs one.
+
+mod commands;
+mod figures;
+mod http;
+mod limits;
+mod preparing;
+mod sockets;
+mod support;
