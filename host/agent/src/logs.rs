@@ -22,7 +22,7 @@ pub use sink::LogSink;
 
 use crate::PodUid;
 use file::LogFile;
-use live::LiveLog;
+pub(crate) use live::LiveLog;
 
 /// How much of a container's output is kept.
 #[derive(Clone, Copy, Debug)]
