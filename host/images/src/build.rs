@@ -18,6 +18,8 @@ pub enum BuildError {
     Missing(PathBuf),
     #[error("{0} is no Cargo project and no .wasm file: it has no Cargo.toml")]
     Unknown(PathBuf),
+    #[error("{} is no wasm binary", .0.display())]
+    NotWasm(PathBuf),
     #[error("cargo is not installed: get Rust from https://rustup.rs")]
     NoCargo(#[source] std::io::Error),
     #[error("install the target {target}: run `rustup target add {target}`")]
@@ -41,14 +43,15 @@ pub fn build(path: &Path) -> Result<BuiltModule, BuildError> {
         return Err(BuildError::Missing(path.to_owned()));
     }
     if path.is_file() {
-        return Ok(BuiltModule { wasm: path.to_owned(), os: os_of(path) });
+        return ready_made(path);
     }
     let manifest = path.join("Cargo.toml");
     if !manifest.is_file() {
         return Err(BuildError::Unknown(path.to_owned()));
     }
+    let manifest = manifest.canonicalize().unwrap_or(manifest);
     let settings = Settings::read(&manifest)?;
-    ensure_target(&settings.target)?;
+    ensure_target(path, &settings.target)?;
     let programs = compile(&manifest, &settings)?;
     let os = settings.target.trim_start_matches("wasm32-").to_owned();
     let nothing = || BuildError::NoProgram { path: path.to_owned(), target: settings.target.clone() };
@@ -66,6 +69,16 @@ pub fn build(path: &Path) -> Result<BuiltModule, BuildError> {
     }
 }
 
+/// A file that is taken as it is, if it begins as a wasm binary does.
+fn ready_made(path: &Path) -> Result<BuiltModule, BuildError> {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
+    if read.is_err() || magic != *b"\0asm" {
+        return Err(BuildError::NotWasm(path.to_owned()));
+    }
+    Ok(BuiltModule { wasm: path.to_owned(), os: os_of(path) })
+}
+
 /// `[package.metadata.wasmk]` of a project.
 struct Settings {
     package: String,
@@ -76,7 +89,7 @@ struct Settings {
 impl Settings {
     fn read(manifest: &Path) -> Result<Self, BuildError> {
         let failed = |why: String| BuildError::Metadata { path: manifest.to_owned(), why };
-        let mut command = cargo();
+        let mut command = cargo(manifest);
         command
             .args(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"])
             .arg(manifest)
@@ -107,13 +120,15 @@ impl Settings {
 
 /// Runs the compiler; answers the programs that it made, by name.
 fn compile(manifest: &Path, settings: &Settings) -> Result<Vec<(String, PathBuf)>, BuildError> {
-    let mut command = cargo();
+    let mut command = cargo(manifest);
     command.args(["build", "--release", "--message-format=json-render-diagnostics", "--package", &settings.package]);
     command.args(["--target", &settings.target, "--manifest-path"]).arg(manifest);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(BuildError::NoCargo)?;
     let messages = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-    let programs =
-        messages.map_while(Result::ok).filter_map(|line| program(&serde_json::from_str(&line).ok()?)).collect();
+    let programs = messages
+        .map_while(Result::ok)
+        .filter_map(|line| program(&serde_json::from_str(&line).ok()?, manifest))
+        .collect();
     let status = child.wait().map_err(BuildError::NoCargo)?;
     if status.success() {
         Ok(programs)
@@ -122,30 +137,38 @@ fn compile(manifest: &Path, settings: &Settings) -> Result<Vec<(String, PathBuf)
     }
 }
 
-fn program(message: &Value) -> Option<(String, PathBuf)> {
-    let is_artifact = message["reason"] == "compiler-artifact";
+/// A module of the package itself; libraries that it depends on may make some too.
+fn program(message: &Value, manifest: &Path) -> Option<(String, PathBuf)> {
+    let is_own = message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
+    let is_artifact = message["reason"] == "compiler-artifact" && is_own;
     let wasm =
         message["filenames"].as_array()?.iter().filter_map(Value::as_str).find(|name| name.ends_with(".wasm"))?;
     is_artifact.then(|| (message["target"]["name"].as_str().unwrap_or_default().to_owned(), PathBuf::from(wasm)))
 }
 
 /// Adds a target of rustup's toolchain when it is not there.
-fn ensure_target(target: &str) -> Result<(), BuildError> {
+fn ensure_target(project: &Path, target: &str) -> Result<(), BuildError> {
     let missing = || BuildError::NoTarget { target: target.to_owned() };
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", target])
-        .output()
-        .map_err(BuildError::NoCargo)?;
+    // In the project, whose rust-toolchain.toml may ask for another toolchain.
+    let tool = |name: &str| {
+        let mut command = Command::new(name);
+        command.current_dir(project).stdin(Stdio::null());
+        command
+    };
+    let output =
+        tool("rustc").args(["--print", "target-libdir", "--target", target]).output().map_err(BuildError::NoCargo)?;
     let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && Path::new(&libraries).is_dir() {
         return Ok(());
     }
-    let added = Command::new("rustup").args(["target", "add", target]).stdin(Stdio::null()).status();
+    let added = tool("rustup").args(["target", "add", target]).stdout(Stdio::null()).status();
     if added.is_ok_and(|status| status.success()) { Ok(()) } else { Err(missing()) }
 }
 
-fn cargo() -> Command {
+/// In the project, so that its `rust-toolchain.toml` and `.cargo/config.toml` count.
+fn cargo(manifest: &Path) -> Command {
     let mut command = Command::new("cargo");
+    command.current_dir(manifest.parent().unwrap_or(Path::new(".")));
     // Settings of a cargo that runs us are not for the guest's build.
     for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "CARGO_BUILD_TARGET"] {
         command.env_remove(name);

@@ -7,11 +7,14 @@
 //! Two formats are read: the wasm OCI artifact of the CNCF (one layer `application/wasm`), and the Docker-style image
 //! whose layers hold a file system with a wasm file as its entrypoint. The first one is what [`store_module`] writes.
 //!
+//! Names that nobody needs any longer go by [`ImageStore::remove`], what they led to by [`ImageStore::collect_garbage`].
+//!
 //! Invariants: a blob is only ever seen whole and with the digest that names it; a name points at a manifest whose
 //! blobs are there; what comes from outside is bounded in size and cannot leave its directory.
 //!
 //! Deliberately absent: who may use the registry (whoever mounts it decides), and running anything but `cargo`.
 
+mod blocking;
 mod build;
 mod digest;
 mod manifest;
@@ -26,7 +29,7 @@ pub use digest::{Digest, InvalidDigest};
 pub use manifest::{InvalidManifest, Manifest, store_module};
 pub use reference::{InvalidReference, Reference};
 pub use registry::registry;
-pub use store::{ImageStore, ImageSummary, OpenStoreError, StoreError};
+pub use store::{Collected, ImageStore, ImageSummary, OpenStoreError, StoreError};
 pub use transfer::{PullError, PushError, Transport, TransportError, outside, pull, push};
 pub use unpack::{LayerError, UnpackError, UnpackedImage};
 

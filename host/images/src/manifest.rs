@@ -1,6 +1,7 @@
 //! What an image is made of. Formats: the OCI image specification 1.1, and the CNCF's wasm OCI artifact
 //! (`tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -19,6 +20,9 @@ const WASM_LAYERS: [&str; 2] = ["application/wasm", "application/vnd.wasm.conten
 /// Manifests are small; a larger one is refused.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 4 << 20;
 const LAYERS_MAX: usize = 512;
+/// Of one blob; larger ones are refused before the disk is full of them. The largest module seen, a Python interpreter
+/// as a component, has 40 MB.
+pub(crate) const BLOB_BYTES_MAX: u64 = 4 << 30;
 
 /// A manifest, as far as wasmk reads it.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +38,8 @@ pub struct Manifest {
     pub(crate) manifests: Vec<Descriptor>,
     pub(crate) subject: Option<Descriptor>,
     artifact_type: Option<String>,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -117,6 +123,11 @@ impl Manifest {
                 .is_some_and(|platform| platform.architecture == "wasm" || platform.os.starts_with("wasi"))
         };
         self.manifests.iter().find(is_wasm).or_else(|| self.manifests.first().filter(|_| self.manifests.len() == 1))
+    }
+
+    /// The files of one image.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        self.config.iter().chain(&self.layers)
     }
 
     /// Everything that it points at, apart from its subject.

@@ -1,6 +1,9 @@
 //! The OCI distribution protocol (specification 1.1) over an [`ImageStore`].
 
 mod answer;
+mod blobs;
+mod lists;
+mod manifests;
 mod path;
 mod uploads;
 
@@ -8,22 +11,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use serde_json::json;
-use tokio_util::io::ReaderStream;
 
-use crate::manifest::{MANIFEST_BYTES_MAX, Manifest, OCI_INDEX};
-use crate::reference::check_tag;
-use crate::{Body, Digest, ImageStore};
-use answer::{Code, Failure, failed};
+use crate::ImageStore;
+use crate::blocking::blocking;
+use answer::{Code, Failure};
 use path::{Resource, parse};
 
 /// Serves `/v2/`. Who may use it is for the caller to decide.
 pub fn registry(store: ImageStore) -> Router {
     Router::new()
-        .route("/v2/", axum::routing::any(root))
-        .route("/v2/{*path}", axum::routing::any(serve))
+        .route("/v2", any(root))
+        .route("/v2/", any(root))
+        .route("/v2/{*path}", any(serve))
         .with_state(Arc::new(store))
 }
 
@@ -38,158 +41,65 @@ async fn serve(State(store): Store, request: Request) -> Response {
 }
 
 async fn answer(store: &Arc<ImageStore>, request: Request) -> Result<Response, Failure> {
-    let path = request.uri().path().trim_start_matches("/v2/").to_owned();
+    // Clients may escape the colon of a digest.
+    let path = request.uri().path().replace("%3A", ":").replace("%3a", ":");
+    let path = path.strip_prefix("/v2/").unwrap_or_default();
+    let query = Query::of(&request);
     if path == "_catalog" {
-        return Ok(axum::Json(json!({"repositories": store.repositories()})).into_response());
+        return on_disk(store, move |store| lists::catalog(store, &query)).await;
     }
-    let (name, resource) = parse(&path)?;
-    let method = request.method().clone();
-    match (method, resource) {
+    let (name, resource) = parse(path)?;
+    let name = name.to_owned();
+    match (request.method().clone(), resource) {
         (Method::GET | Method::HEAD, Resource::Manifest(reference)) => {
-            get_manifest(store, name, reference, request.method())
+            let reference = reference.to_owned();
+            on_disk(store, move |store| manifests::get(store, &name, &reference)).await
         }
-        (Method::PUT, Resource::Manifest(reference)) => put_manifest(store, name, reference, request).await,
-        (Method::DELETE, Resource::Manifest(reference)) => match store.remove(name, reference).map_err(failed)? {
-            true => Ok(StatusCode::ACCEPTED.into_response()),
-            false => Err(manifest_unknown(name, reference)),
-        },
-        (Method::GET | Method::HEAD, Resource::Blob(digest)) => {
-            get_blob(store, digest, request.method(), request.headers()).await
+        (Method::PUT, Resource::Manifest(reference)) => manifests::put(store, &name, reference, request).await,
+        (Method::DELETE, Resource::Manifest(reference)) => {
+            let reference = reference.to_owned();
+            on_disk(store, move |store| manifests::delete(store, &name, &reference)).await
+        }
+        (method @ (Method::GET | Method::HEAD), Resource::Blob(digest)) => {
+            let headers = request.headers().clone();
+            drop(request);
+            blobs::get(store, digest, &method, &headers).await
         }
         (Method::DELETE, Resource::Blob(_)) => {
             Err(Failure::new(Code::Unsupported, "blobs are shared between images and not deleted one by one"))
         }
-        (Method::POST, Resource::Uploads) => uploads::begin(store, name, request).await,
-        (Method::PATCH, Resource::Upload(id)) => uploads::append(store, name, id, request).await,
-        (Method::PUT, Resource::Upload(id)) => uploads::finish(store, name, id, request).await,
-        (Method::GET, Resource::Upload(id)) => uploads::status(store, name, id),
+        (Method::POST, Resource::Uploads) => uploads::begin(store, &name, request).await,
+        (Method::PATCH, Resource::Upload(id)) => uploads::append(store, &name, id, request).await,
+        (Method::PUT, Resource::Upload(id)) => uploads::finish(store, &name, id, request).await,
+        (Method::GET, Resource::Upload(id)) => uploads::status(store, &name, id),
         (Method::DELETE, Resource::Upload(id)) => uploads::cancel(store, id),
-        (Method::GET, Resource::Tags) => tags(store, name, request.uri().query().unwrap_or_default()),
-        (Method::GET, Resource::Referrers(digest)) => referrers(store, name, digest),
+        (Method::GET, Resource::Tags) => on_disk(store, move |store| lists::tags(store, &name, &query)).await,
+        (Method::GET, Resource::Referrers(digest)) => {
+            on_disk(store, move |store| lists::referrers(store, &name, &digest, &query)).await
+        }
         _ => Err(Failure::new(Code::Unsupported, "this method is not for this path")),
     }
 }
 
-fn get_manifest(store: &ImageStore, name: &str, reference: &str, method: &Method) -> Result<Response, Failure> {
-    let digest = store.resolve(name, reference).ok_or_else(|| manifest_unknown(name, reference))?;
-    let (manifest, bytes) = store.manifest(&digest).map_err(failed)?;
-    let headers = [
-        (header::CONTENT_TYPE, manifest.media_type().to_owned()),
-        (header::CONTENT_LENGTH, bytes.len().to_string()),
-        (header::HeaderName::from_static("docker-content-digest"), digest.to_string()),
-    ];
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from(bytes) };
-    Ok((headers, body).into_response())
-}
-
-async fn put_manifest(store: &ImageStore, name: &str, reference: &str, request: Request) -> Result<Response, Failure> {
-    let bytes = axum::body::to_bytes(request.into_body(), MANIFEST_BYTES_MAX).await;
-    let bytes = bytes.map_err(|error| Failure::new(Code::ManifestInvalid, error.to_string()))?;
-    let tag = match reference.parse::<Digest>() {
-        Ok(wanted) if wanted == Digest::of(&bytes) => None,
-        Ok(wanted) => return Err(Failure::new(Code::DigestInvalid, format!("the manifest's digest is not {wanted}"))),
-        Err(_) => {
-            check_tag(reference).map_err(|why| Failure::new(Code::ManifestInvalid, why))?;
-            Some(reference)
-        }
-    };
-    let manifest = Manifest::parse(&bytes).map_err(|error| Failure::new(Code::ManifestInvalid, error.to_string()))?;
-    let digest = store.put_manifest(name, tag, &bytes).map_err(failed)?;
-    let mut response = StatusCode::CREATED.into_response();
-    answer::set(&mut response, "location", format!("/v2/{name}/manifests/{digest}"));
-    answer::set(&mut response, "docker-content-digest", digest.to_string());
-    if let Some(subject) = &manifest.subject {
-        answer::set(&mut response, "oci-subject", subject.digest.clone());
-    }
-    Ok(response)
-}
-
-async fn get_blob(
-    store: &ImageStore,
-    digest: Digest,
-    method: &Method,
-    headers: &HeaderMap,
+/// The store blocks; requests must not.
+async fn on_disk(
+    store: &Arc<ImageStore>,
+    work: impl FnOnce(&ImageStore) -> Result<Response, Failure> + Send + 'static,
 ) -> Result<Response, Failure> {
-    let unknown = || Failure::new(Code::BlobUnknown, format!("blob {digest} is not here"));
-    let size = store.blob_size(&digest).ok_or_else(unknown)?;
-    let first = match headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
-        None => 0,
-        Some(range) => first_byte(range)
-            .filter(|first| *first < size)
-            .ok_or_else(|| Failure::new(Code::RangeInvalid, "the range is not within the blob"))?,
-    };
-    let body = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        use tokio::io::AsyncSeekExt;
-        let mut file = tokio::fs::File::open(store.blob_path(&digest)).await.map_err(|_| unknown())?;
-        file.seek(std::io::SeekFrom::Start(first))
-            .await
-            .map_err(|error| Failure::new(Code::Unknown, error.to_string()))?;
-        Body::from_stream(ReaderStream::with_capacity(file, 256 << 10))
-    };
-    let mut response = body.into_response();
-    answer::set(&mut response, "content-type", "application/octet-stream".to_owned());
-    answer::set(&mut response, "content-length", (size - first).to_string());
-    answer::set(&mut response, "accept-ranges", "bytes".to_owned());
-    answer::set(&mut response, "docker-content-digest", digest.to_string());
-    if first > 0 {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        answer::set(&mut response, "content-range", format!("bytes {first}-{}/{size}", size - 1));
-    }
-    Ok(response)
+    let store = store.clone();
+    blocking(move || work(&store)).await
 }
 
-/// The start of `bytes=N-`, which is how a broken transfer is taken up again.
-fn first_byte(range: &str) -> Option<u64> {
-    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
-}
+/// The parameters of a request.
+struct Query(Vec<(String, String)>);
 
-fn tags(store: &ImageStore, name: &str, query: &str) -> Result<Response, Failure> {
-    let mut tags = store.tags(name);
-    if tags.is_empty() && store.manifests(name).is_empty() {
-        return Err(Failure::new(Code::NameUnknown, format!("repository {name} is not here")));
+impl Query {
+    fn of(request: &Request) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
-    let parameter = |wanted: &str| {
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == wanted)
-            .map(|(_, value)| value.to_owned())
-    };
-    if let Some(last) = parameter("last") {
-        tags.retain(|tag| **tag > *last);
-    }
-    let mut link = None;
-    if let Some(count) =
-        parameter("n").and_then(|count| count.parse::<usize>().ok()).filter(|count| *count < tags.len())
-    {
-        tags.truncate(count);
-        link = tags.last().map(|last| format!("</v2/{name}/tags/list?n={count}&last={last}>; rel=\"next\""));
-    }
-    let mut response = axum::Json(json!({"name": name, "tags": tags})).into_response();
-    if let Some(link) = link {
-        answer::set(&mut response, "link", link);
-    }
-    Ok(response)
-}
 
-fn referrers(store: &ImageStore, name: &str, subject: Digest) -> Result<Response, Failure> {
-    let mut found = Vec::new();
-    for digest in store.manifests(name) {
-        let (manifest, bytes) = store.manifest(&digest).map_err(failed)?;
-        if manifest.subject.as_ref().is_some_and(|one| one.digest == subject.as_str()) {
-            found.push(json!({
-                "mediaType": manifest.media_type(), "digest": digest.as_str(), "size": bytes.len(), "artifactType": manifest.artifact_type(),
-            }));
-        }
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
-    let mut response =
-        axum::Json(json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found})).into_response();
-    answer::set(&mut response, "content-type", OCI_INDEX.to_owned());
-    Ok(response)
-}
-
-fn manifest_unknown(name: &str, reference: &str) -> Failure {
-    Failure::new(Code::ManifestUnknown, format!("{name}:{reference} is not in this registry"))
 }

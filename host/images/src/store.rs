@@ -1,12 +1,19 @@
+mod flights;
+mod garbage;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::manifest::{MANIFEST_BYTES_MAX, Manifest};
 use crate::{Digest, InvalidManifest, Reference};
+
+pub(crate) use flights::Flights;
+pub use garbage::Collected;
 
 /// A directory of blobs by digest and of names that point at manifests:
 ///
@@ -16,12 +23,15 @@ use crate::{Digest, InvalidManifest, Reference};
 /// repositories/NAME/manifests/HEX  marks a manifest as part of a repository
 /// uploads/ID                     what is on its way
 /// rootfs/HEX                     unpacked file systems
+/// lock                           held while names change and while garbage is collected
 /// ```
 ///
 /// Every change is a rename, so any number of processes may use it at once, and a crash leaves nothing half-done.
+/// Its methods block on the disk.
 #[derive(Clone, Debug)]
 pub struct ImageStore {
     dir: PathBuf,
+    pub(crate) flights: Flights,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +87,7 @@ impl ImageStore {
             Ok(())
         };
         make().map_err(|source| OpenStoreError { path: dir.clone(), source })?;
-        Ok(Self { dir })
+        Ok(Self { dir, flights: Flights::default() })
     }
 
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -87,6 +97,14 @@ impl ImageStore {
     /// The size of a blob that is here.
     pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
         fs::metadata(self.blob_path(digest)).ok().map(|metadata| metadata.len())
+    }
+
+    /// As [`ImageStore::blob_size`], and keeps the blob from the garbage collection for its grace: somebody is about to
+    /// build on it.
+    pub(crate) fn claim_blob(&self, digest: &Digest) -> Option<u64> {
+        let file = File::options().append(true).open(self.blob_path(digest)).ok()?;
+        file.set_modified(SystemTime::now()).ok()?;
+        Some(file.metadata().ok()?.len())
     }
 
     /// A small blob, verified. One that was damaged on disk is removed, so that it is fetched again.
@@ -150,12 +168,18 @@ impl ImageStore {
         upload.as_file().sync_all().map_err(io_error("write", &path))?;
         let target = self.blob_path(&found);
         upload.persist(&target).map_err(|error| io_error("write", &target)(error.error))?;
+        sync_dir(&target)?;
         Ok(found)
     }
 
     /// Where the bytes of a named upload of the registry are.
     pub(crate) fn upload_path(&self, id: &str) -> PathBuf {
         self.dir.join("uploads").join(format!("{id}.part"))
+    }
+
+    /// How many uploads are under way, given up ones included.
+    pub(crate) fn uploads_count(&self) -> usize {
+        fs::read_dir(self.dir.join("uploads")).map(Iterator::count).unwrap_or_default()
     }
 
     /// Makes a named upload a blob.
@@ -170,24 +194,44 @@ impl ImageStore {
         }
         let target = self.blob_path(&found);
         fs::rename(&path, &target).map_err(io_error("write", &target))?;
+        sync_dir(&target)?;
         Ok(found)
     }
 
     /// Stores a manifest whose blobs are here, and has the tag point at it.
     pub fn put_manifest(&self, repository: &str, tag: Option<&str>, bytes: &[u8]) -> Result<Digest, StoreError> {
-        for descriptor in Manifest::parse(bytes)?.descriptors() {
+        let manifest = Manifest::parse(bytes)?;
+        // So that no garbage is collected between the look and the name.
+        let _lock = self.lock()?;
+        for descriptor in manifest.descriptors() {
             let digest = descriptor.digest().map_err(InvalidManifest::from)?;
             if self.blob_size(&digest).is_none() {
                 return Err(StoreError::BlobUnknown(digest));
             }
         }
         let digest = self.put_blob(bytes)?;
-        let repository = self.repository(repository);
-        write_atomically(&repository.join("manifests").join(digest.hex()), b"")?;
-        if let Some(tag) = tag {
-            write_atomically(&repository.join("tags").join(tag), digest.as_str().as_bytes())?;
-        }
+        self.name(repository, tag, &digest)?;
         Ok(digest)
+    }
+
+    /// Gives an image that is here another name; `false` when it is not here.
+    pub fn tag(&self, from: &Reference, to: &Reference) -> Result<bool, StoreError> {
+        let _lock = self.lock()?;
+        let Some(digest) = self.find(from) else { return Ok(false) };
+        self.name(&to.full_repository(), to.tag.as_deref(), &digest)?;
+        Ok(true)
+    }
+
+    /// The caller holds the lock.
+    fn name(&self, repository: &str, tag: Option<&str>, digest: &Digest) -> Result<(), StoreError> {
+        write_atomically(&self.mark(repository, digest), b"")?;
+        match tag {
+            Some(tag) => {
+                let path = self.repository(repository).join("tags").join(tag);
+                write_atomically(&path, digest.as_str().as_bytes())
+            }
+            None => Ok(()),
+        }
     }
 
     /// The digest that a tag points at, or the digest itself when the repository has it.
@@ -206,8 +250,9 @@ impl ImageStore {
         Ok((Manifest::parse(&bytes)?, bytes))
     }
 
-    /// Removes a tag, or (by digest) a manifest with all its tags. Blobs stay.
+    /// Removes a tag, or (by digest) a manifest with all its tags. Blobs stay until garbage is collected.
     pub fn remove(&self, repository: &str, tag_or_digest: &str) -> Result<bool, StoreError> {
+        let _lock = self.lock()?;
         let dir = self.repository(repository);
         let Some(digest) = self.resolve(repository, tag_or_digest) else { return Ok(false) };
         if tag_or_digest != digest.as_str() {
@@ -221,7 +266,7 @@ impl ImageStore {
                 fs::remove_file(&path).map_err(io_error("remove", &path))?;
             }
         }
-        let path = dir.join("manifests").join(digest.hex());
+        let path = self.mark(repository, &digest);
         fs::remove_file(&path).map_err(io_error("remove", &path))?;
         Ok(true)
     }
@@ -268,6 +313,19 @@ impl ImageStore {
         self.dir.join("rootfs").join(digest.hex())
     }
 
+    /// The file that says that a repository has a manifest.
+    fn mark(&self, repository: &str, digest: &Digest) -> PathBuf {
+        self.repository(repository).join("manifests").join(digest.hex())
+    }
+
+    /// Waits for whoever else changes names, in this process or another.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.dir.join("lock");
+        let file = File::options().create(true).append(true).open(&path).map_err(io_error("open", &path))?;
+        file.lock().map_err(io_error("lock", &path))?;
+        Ok(file)
+    }
+
     fn repository(&self, name: &str) -> PathBuf {
         self.dir.join("repositories").join(name.replace('/', "%2F").replace(':', "%3A"))
     }
@@ -293,6 +351,19 @@ fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let mut file = NamedTempFile::new_in(dir).map_err(io_error("write below", dir))?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
     file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
+    sync_dir(path)
+}
+
+/// A rename is durable once the directory is.
+#[cfg(unix)]
+fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    let dir = path.parent().expect("paths of the store have a directory");
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
+}
+
+/// Directories cannot be synced elsewhere; the file system's journal does it.
+#[cfg(not(unix))]
+fn sync_dir(_path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 

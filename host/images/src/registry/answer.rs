@@ -8,6 +8,7 @@ use crate::store::StoreError;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Code {
     BlobUnknown,
+    BlobUploadInvalid,
     BlobUploadUnknown,
     DigestInvalid,
     ManifestBlobUnknown,
@@ -17,6 +18,7 @@ pub(super) enum Code {
     NameUnknown,
     RangeInvalid,
     SizeInvalid,
+    TooManyRequests,
     Unsupported,
     /// Not of the specification: the registry itself is at fault.
     Unknown,
@@ -39,6 +41,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, code) = match self.code {
             Code::BlobUnknown => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
+            Code::BlobUploadInvalid => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Code::BlobUploadUnknown => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
             Code::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
             Code::ManifestBlobUnknown => (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
@@ -48,6 +51,7 @@ impl IntoResponse for Failure {
             Code::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
             Code::RangeInvalid => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
             Code::SizeInvalid => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+            Code::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Code::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Code::Unknown => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };

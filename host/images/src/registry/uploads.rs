@@ -1,6 +1,7 @@
 //! Uploads: in one request, in chunks, or by mounting what is here already. What has arrived is the file's length, so an
 //! upload survives a restart.
 
+use std::fs::{File, TryLockError};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,23 +11,29 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 
+use super::Query;
 use super::answer::{Code, Failure, failed, set};
+use crate::blocking::blocking;
+use crate::manifest::BLOB_BYTES_MAX;
 use crate::{Digest, ImageStore};
 
-/// A single blob; larger ones are refused before the disk is full of them.
-const BLOB_BYTES_MAX: u64 = 16 << 30;
+/// At once, given up ones included until they are collected: a push has a handful.
+const UPLOADS_MAX: usize = 256;
 
 pub(super) async fn begin(store: &Arc<ImageStore>, name: &str, request: Request) -> Result<Response, Failure> {
-    let parameters = parameters(&request);
-    if let Some(digest) = parameters.get("mount").and_then(|digest| digest.parse::<Digest>().ok())
-        && store.blob_size(&digest).is_some()
+    let query = Query::of(&request);
+    if let Some(digest) = query.get("mount").and_then(|digest| digest.parse::<Digest>().ok())
+        && store.claim_blob(&digest).is_some()
     {
         return Ok(created(name, &digest));
+    }
+    if store.uploads_count() >= UPLOADS_MAX {
+        return Err(Failure::new(Code::TooManyRequests, format!("{UPLOADS_MAX} uploads are under way")));
     }
     let id = new_id();
     let path = store.upload_path(&id);
     tokio::fs::File::create(&path).await.map_err(|error| Failure::new(Code::Unknown, error.to_string()))?;
-    match parameters.get("digest").is_some() {
+    match query.get("digest").is_some() {
         true => finish(store, name, &id, request).await,
         false => Ok(accepted(name, &id, 0, StatusCode::ACCEPTED)),
     }
@@ -38,8 +45,18 @@ pub(super) async fn append(
     id: &str,
     request: Request,
 ) -> Result<Response, Failure> {
-    let size = write(store, id, request).await?;
-    Ok(accepted(name, id, size, StatusCode::ACCEPTED))
+    let mut upload = Upload::open(store, id)?;
+    let range = request.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    if range.is_some_and(|range| first_byte(range) != Some(upload.size)) {
+        // With where to go on, as for an upload that is well.
+        let message = format!("the next byte is {}", upload.size);
+        let mut refusal = Failure::new(Code::RangeInvalid, message).into_response();
+        let place = accepted(name, id, upload.size, StatusCode::RANGE_NOT_SATISFIABLE);
+        refusal.headers_mut().extend(place.headers().clone());
+        return Ok(refusal);
+    }
+    upload.write(request).await?;
+    Ok(accepted(name, id, upload.size, StatusCode::ACCEPTED))
 }
 
 pub(super) async fn finish(
@@ -48,15 +65,20 @@ pub(super) async fn finish(
     id: &str,
     request: Request,
 ) -> Result<Response, Failure> {
-    let digest = parameters(&request)
-        .remove("digest")
-        .ok_or_else(|| Failure::new(Code::DigestInvalid, "the digest is missing"))?;
+    let query = Query::of(&request);
+    let digest = query.get("digest").ok_or_else(|| Failure::new(Code::DigestInvalid, "the digest is missing"))?;
     let digest: Digest =
         digest.parse().map_err(|error: crate::InvalidDigest| Failure::new(Code::DigestInvalid, error.to_string()))?;
-    write(store, id, request).await?;
+    let mut upload = Upload::open(store, id)?;
+    upload.write(request).await?;
     let (own, own_id) = (store.clone(), id.to_owned());
-    let finished = tokio::task::spawn_blocking(move || own.finish_upload(&own_id, &digest)).await;
-    let digest = finished.map_err(|error| Failure::new(Code::Unknown, error.to_string()))?.map_err(failed)?;
+    let finished = blocking(move || {
+        let finished = own.finish_upload(&own_id, &digest);
+        // Locked until the file has its new name.
+        drop(upload);
+        finished
+    });
+    let digest = finished.await.map_err(failed)?;
     Ok(created(name, &digest))
 }
 
@@ -70,28 +92,55 @@ pub(super) fn cancel(store: &ImageStore, id: &str) -> Result<Response, Failure> 
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Appends the body; answers how much there is now.
-async fn write(store: &ImageStore, id: &str, request: Request) -> Result<u64, Failure> {
-    let path = store.upload_path(id);
-    let mut file = tokio::fs::OpenOptions::new().append(true).open(&path).await.map_err(|_| unknown())?;
-    let mut size = file.metadata().await.map_err(|_| unknown())?.len();
-    if let Some(range) = request.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok()) {
-        let first = range.trim_start_matches("bytes ").split('-').next().and_then(|first| first.parse::<u64>().ok());
-        if first != Some(size) {
-            return Err(Failure::new(Code::RangeInvalid, format!("the next byte is {size}")));
+/// An upload that this request alone writes to.
+struct Upload {
+    file: tokio::fs::File,
+    size: u64,
+}
+
+impl Upload {
+    fn open(store: &ImageStore, id: &str) -> Result<Self, Failure> {
+        let file = File::options().append(true).open(store.upload_path(id)).map_err(|_| unknown())?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::new(Code::BlobUploadInvalid, "another request writes to this upload"));
+            }
+            Err(TryLockError::Error(error)) => return Err(Failure::new(Code::Unknown, error.to_string())),
         }
+        let size = file.metadata().map_err(|_| unknown())?.len();
+        Ok(Self { file: tokio::fs::File::from_std(file), size })
     }
-    let mut body = request.into_body().into_data_stream();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Failure::new(Code::SizeInvalid, format!("the body broke off: {error}")))?;
-        size += chunk.len() as u64;
-        if size > BLOB_BYTES_MAX {
-            return Err(Failure::new(Code::SizeInvalid, format!("blobs have at most {BLOB_BYTES_MAX} bytes")));
+
+    /// Appends the body. What arrived before it broke off stays, so that the client can go on from there.
+    async fn write(&mut self, request: Request) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::new(Code::Unknown, error.to_string());
+        let mut body = request.into_body().into_data_stream();
+        let mut broke = Ok(());
+        while let Some(chunk) = body.next().await {
+            match chunk {
+                Ok(chunk) if self.size + chunk.len() as u64 > BLOB_BYTES_MAX => {
+                    broke = Err(Failure::new(Code::SizeInvalid, format!("blobs have at most {BLOB_BYTES_MAX} bytes")));
+                    break;
+                }
+                Ok(chunk) => {
+                    self.file.write_all(&chunk).await.map_err(failed)?;
+                    self.size += chunk.len() as u64;
+                }
+                Err(error) => {
+                    broke = Err(Failure::new(Code::BlobUploadInvalid, format!("the body broke off: {error}")));
+                    break;
+                }
+            }
         }
-        file.write_all(&chunk).await.map_err(|error| Failure::new(Code::Unknown, error.to_string()))?;
+        self.file.flush().await.map_err(failed)?;
+        broke
     }
-    file.flush().await.map_err(|error| Failure::new(Code::Unknown, error.to_string()))?;
-    Ok(size)
+}
+
+/// Of `Content-Range`: `0-99`, or `bytes 0-99/100`.
+fn first_byte(range: &str) -> Option<u64> {
+    range.trim_start_matches("bytes ").split('-').next()?.parse().ok()
 }
 
 fn accepted(name: &str, id: &str, size: u64, status: StatusCode) -> Response {
@@ -111,11 +160,6 @@ fn created(name: &str, digest: &Digest) -> Response {
 
 fn unknown() -> Failure {
     Failure::new(Code::BlobUploadUnknown, "there is no such upload")
-}
-
-fn parameters(request: &Request) -> std::collections::BTreeMap<String, String> {
-    let pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(key, value)| (key.to_owned(), value.replace("%3A", ":").replace("%3a", ":"))).collect()
 }
 
 /// Unique within the machine; whoever may push may guess it.

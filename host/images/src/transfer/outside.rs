@@ -1,83 +1,127 @@
-use std::sync::Arc;
-
-use oci_client::client::{ClientConfig, ClientProtocol};
+use async_trait::async_trait;
+use futures::StreamExt;
+use oci_client::client::{BlobResponse, ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 
-use super::PullError;
-use crate::manifest::{Format, Manifest};
-use crate::store::{ImageStore, StoreError};
-use crate::{Digest, InvalidManifest, Reference};
+use super::source::{Blob, Failure, Source};
+use crate::Reference;
+use crate::manifest::{Descriptor, MANIFEST_BYTES_MAX, accepted};
 
-/// Brings an image from a registry that is not the cluster's. Plain HTTP is spoken to loopback hosts only.
-pub async fn outside(
-    store: &Arc<ImageStore>,
-    reference: &Reference,
-    login: Option<(&str, &str)>,
-) -> Result<Digest, PullError> {
-    let host = reference.registry.clone().unwrap_or_default();
-    let protocol = if is_loopback(&host) { ClientProtocol::Http } else { ClientProtocol::Https };
-    let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
-    let auth = login
-        .map_or(RegistryAuth::Anonymous, |(user, password)| RegistryAuth::Basic(user.to_owned(), password.to_owned()));
-    let named = |tag_or_digest: &str| match tag_or_digest.contains(':') {
-        true => {
-            oci_client::Reference::with_digest(host.clone(), reference.repository.clone(), tag_or_digest.to_owned())
-        }
-        false => oci_client::Reference::with_tag(host.clone(), reference.repository.clone(), tag_or_digest.to_owned()),
-    };
-    let failed = |error: OciDistributionError| explain(reference, error);
-    let media_types = crate::manifest::accepted();
-    let media_types: Vec<&str> = media_types.split(", ").collect();
-    let mut image = named(reference.tag_or_digest());
-    let (mut bytes, _) = client.pull_manifest_raw(&image, &auth, &media_types).await.map_err(failed)?;
-    let broken = |error: StoreError| PullError::Broken(reference.clone(), error);
-    let mut manifest = Manifest::parse(&bytes).map_err(|error| broken(error.into()))?;
-    if let Format::Index = manifest.format() {
-        let entry = manifest.choose().ok_or_else(|| PullError::NoWasm(reference.clone()))?;
-        image = named(&entry.digest);
-        (bytes, _) = client.pull_manifest_raw(&image, &auth, &media_types).await.map_err(failed)?;
-        manifest = Manifest::parse(&bytes).map_err(|error| broken(error.into()))?;
+/// A repository of a registry outside the cluster, over HTTPS; over plain HTTP on loopback hosts.
+pub(super) struct Outside {
+    client: oci_client::Client,
+    auth: RegistryAuth,
+    host: String,
+    repository: String,
+}
+
+impl Outside {
+    pub(super) fn new(reference: &Reference, login: Option<(&str, &str)>) -> Self {
+        let host = reference.registry.clone().unwrap_or_default();
+        let protocol = if is_loopback(&host) { ClientProtocol::Http } else { ClientProtocol::Https };
+        let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
+        let auth = login.map_or(RegistryAuth::Anonymous, |(user, password)| {
+            RegistryAuth::Basic(user.to_owned(), password.to_owned())
+        });
+        // Docker Hub's official images have a namespace that nobody writes.
+        let official = host == "docker.io" && !reference.repository.contains('/');
+        let prefix = if official { "library/" } else { "" };
+        Self { client, auth, host, repository: format!("{prefix}{}", reference.repository) }
     }
-    for descriptor in manifest.descriptors() {
-        let digest = descriptor.digest().map_err(|error| broken(InvalidManifest::from(error).into()))?;
-        if store.blob_size(&digest) == Some(descriptor.size) {
-            continue;
+
+    fn named(&self, tag_or_digest: &str) -> oci_client::Reference {
+        let (host, repository) = (self.host.clone(), self.repository.clone());
+        match tag_or_digest.contains(':') {
+            true => oci_client::Reference::with_digest(host, repository, tag_or_digest.to_owned()),
+            false => oci_client::Reference::with_tag(host, repository, tag_or_digest.to_owned()),
         }
-        let upload = store.new_upload().map_err(broken)?;
-        let io = |source| broken(StoreError::Io { action: "write", path: upload.path().to_owned(), source });
-        let file = tokio::fs::File::create(upload.path()).await.map_err(io)?;
-        client.pull_blob(&image, descriptor.digest.as_str(), file).await.map_err(failed)?;
-        store.finish(upload, Some(&digest)).map_err(broken)?;
     }
-    let tag = reference.tag.as_deref().filter(|_| reference.digest.is_none());
-    store.put_manifest(&reference.full_repository(), tag, &bytes).map_err(broken)
+}
+
+#[async_trait]
+impl Source for Outside {
+    async fn manifest(&self, tag_or_digest: &str) -> Result<Vec<u8>, Failure> {
+        let media_types = accepted();
+        let media_types: Vec<&str> = media_types.split(", ").collect();
+        let pulled = self.client.pull_manifest_raw(&self.named(tag_or_digest), &self.auth, &media_types).await;
+        let (content, _) = pulled.map_err(explain)?;
+        if content.len() > MANIFEST_BYTES_MAX {
+            return Err(Failure::Refused(format!("with a manifest of {} bytes", content.len())));
+        }
+        Ok(content.to_vec())
+    }
+
+    async fn blob(&self, blob: &Descriptor, offset: u64) -> Result<Blob, Failure> {
+        let image = self.named(&blob.digest);
+        self.client.store_auth_if_needed(image.resolve_registry(), &self.auth).await;
+        let descriptor = OciDescriptor {
+            media_type: blob.media_type.clone(),
+            digest: blob.digest.clone(),
+            size: i64::try_from(blob.size).unwrap_or(i64::MAX),
+            ..OciDescriptor::default()
+        };
+        let (offset, stream) = if offset == 0 {
+            (0, self.client.pull_blob_stream(&image, &descriptor).await.map_err(explain)?)
+        } else {
+            match self.client.pull_blob_stream_partial(&image, &descriptor, offset, None).await.map_err(explain)? {
+                BlobResponse::Full(stream) => (0, stream),
+                BlobResponse::Partial(stream) => (offset, stream),
+            }
+        };
+        let chunks = stream.map(|chunk| chunk.map_err(|error| error.to_string()));
+        Ok(Blob { offset, chunks: chunks.boxed() })
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn explain(reference: &Reference, error: OciDistributionError) -> PullError {
+fn explain(error: OciDistributionError) -> Failure {
     let text = error.to_string();
-    match &error {
-        OciDistributionError::ImageManifestNotFoundError(_) => PullError::NotFound(reference.clone()),
-        OciDistributionError::ServerError { code: 404, .. } => PullError::NotFound(reference.clone()),
+    match error {
+        OciDistributionError::ImageManifestNotFoundError(_) | OciDistributionError::ServerError { code: 404, .. } => {
+            Failure::NotFound
+        }
+        OciDistributionError::AuthenticationFailure(_)
+        | OciDistributionError::UnauthorizedError { .. }
+        | OciDistributionError::ServerError { code: 401 | 403, .. } => Failure::Unauthorized(text),
         OciDistributionError::RegistryError { envelope, .. } => {
             match envelope.errors.first().map(|error| &error.code) {
-                Some(OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound) => {
-                    PullError::NotFound(reference.clone())
-                }
-                Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => {
-                    PullError::Unauthorized(reference.clone(), text)
-                }
-                _ => PullError::Refused(reference.clone(), text),
+                Some(
+                    OciErrorCode::ManifestUnknown
+                    | OciErrorCode::BlobUnknown
+                    | OciErrorCode::NameUnknown
+                    | OciErrorCode::NotFound,
+                ) => Failure::NotFound,
+                Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => Failure::Unauthorized(text),
+                _ => Failure::Refused(text),
             }
         }
-        OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. } => {
-            PullError::Unauthorized(reference.clone(), text)
+        OciDistributionError::RequestError(_)
+        | OciDistributionError::IoError(_)
+        | OciDistributionError::ServerError { code: 500.., .. } => Failure::Unreachable(text),
+        _ => Failure::Refused(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_loopback_hosts_are_asked_without_tls() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:80", "127.1.2.3", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
         }
-        _ => PullError::Unreachable(reference.clone(), text),
+        for host in ["ghcr.io", "localhost.evil.com", "10.0.0.1:5000", "127.0.0.1.evil.com:80"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 }
