@@ -1,5 +1,6 @@
 mod layers;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct UnpackedImage {
     pub cmd: Vec<String>,
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
+    /// TCP only, in order.
+    pub exposed_ports: Vec<u16>,
     pub size_bytes: u64,
 }
 
@@ -63,6 +66,7 @@ struct RunConfig {
     cmd: Option<Vec<String>>,
     env: Option<Vec<String>>,
     working_dir: Option<String>,
+    exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
 }
 
 impl ImageStore {
@@ -85,6 +89,7 @@ impl ImageStore {
                     cmd: Vec::new(),
                     env: Vec::new(),
                     working_dir: None,
+                    exposed_ports: Vec::new(),
                     size_bytes,
                 })
             }
@@ -129,6 +134,7 @@ impl ImageStore {
             entrypoint,
             cmd,
             env,
+            exposed_ports: tcp_ports(&config.exposed_ports),
             working_dir: config.working_dir.filter(|dir| !dir.is_empty()),
             size_bytes,
         })
@@ -167,6 +173,14 @@ impl ImageStore {
     }
 }
 
+/// Of `8080/tcp`, `8080` and `53/udp`.
+fn tcp_ports(exposed: &BTreeMap<String, serde::de::IgnoredAny>) -> Vec<u16> {
+    let tcp = |port: &String| port.strip_suffix("/tcp").unwrap_or(port).parse().ok();
+    let mut ports: Vec<u16> = exposed.keys().filter_map(tcp).collect();
+    ports.sort_unstable();
+    ports
+}
+
 /// Relative to the working directory, unless absolute.
 fn module_path(program: &str, working_dir: Option<&str>) -> Option<PathBuf> {
     match working_dir {
@@ -186,4 +200,83 @@ fn digest_of(mut content: impl Read) -> io::Result<Digest> {
     let mut hasher = sha2::Sha256::new();
     io::copy(&mut content, &mut hasher)?;
     Ok(Digest::from_hasher(hasher))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn gzipped_tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            builder.append_data(&mut header, name, *content).unwrap();
+        }
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&builder.into_inner().unwrap()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Unpacks an image as a Docker build makes it.
+    fn unpack(config: &Value, layers: &[&[(&str, &[u8])]]) -> (tempfile::TempDir, Result<UnpackedImage, UnpackError>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(dir.path()).unwrap();
+        let blob = |media_type: &str, content: &[u8]| {
+            let digest = store.put_blob(content).unwrap();
+            json!({"mediaType": media_type, "digest": digest.as_str(), "size": content.len()})
+        };
+        let layer = |files: &&[(&str, &[u8])]| blob("application/vnd.oci.image.layer.v1.tar+gzip", &gzipped_tar(files));
+        let config = blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+        let layers: Vec<Value> = layers.iter().map(layer).collect();
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers}).to_string();
+        let digest = store.put_manifest("a", Some("v1"), manifest.as_bytes()).unwrap();
+        let unpacked = store.unpack(&digest);
+        (dir, unpacked)
+    }
+
+    #[test]
+    fn a_docker_style_image_says_how_it_is_run() {
+        let config = json!({"architecture": "wasm", "os": "wasip1", "config": {
+            "Entrypoint": ["/app.wasm", "--serve"], "Cmd": ["x"], "Env": ["A=1", "B=2=3"], "WorkingDir": "/srv",
+            "ExposedPorts": {"8080/tcp": {}, "443": {}, "53/udp": {}},
+        }});
+        let layers: [&[(&str, &[u8])]; 2] = [
+            &[("app.wasm", b"\0asm old"), ("srv/old.txt", b"x")],
+            &[("app.wasm", b"\0asm new"), ("srv/.wh.old.txt", b"")],
+        ];
+        let (_dir, image) = unpack(&config, &layers);
+        let image = image.unwrap();
+        assert_eq!(fs::read(&image.wasm).unwrap(), b"\0asm new");
+        assert_eq!(image.wasm_digest, Digest::of(b"\0asm new").to_string());
+        assert_eq!(
+            (image.entrypoint, image.cmd),
+            (vec!["/app.wasm".to_owned(), "--serve".to_owned()], vec!["x".to_owned()])
+        );
+        assert_eq!(image.env, [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2=3".to_owned())]);
+        assert_eq!((image.working_dir.as_deref(), image.exposed_ports), (Some("/srv"), vec![443, 8080]));
+        assert!(!image.rootfs.unwrap().join("srv/old.txt").exists());
+    }
+
+    #[test]
+    fn an_entry_point_is_found_from_the_working_directory() {
+        let config = json!({"config": {"Cmd": ["app.wasm"], "WorkingDir": "/srv"}});
+        let (_dir, image) = unpack(&config, &[&[("srv/app.wasm", b"\0asm")]]);
+        assert!(image.unwrap().wasm.ends_with("srv/app.wasm"));
+    }
+
+    #[test]
+    fn images_that_are_no_wasm_say_so() {
+        let run = |entrypoint: Value| json!({"config": {"Entrypoint": entrypoint}});
+        let files: &[(&str, &[u8])] = &[("bin/sh", b"\x7fELF...")];
+        let refused = |config: Value| unpack(&config, &[files]).1.unwrap_err();
+        assert!(matches!(refused(run(json!(["/bin/sh"]))), UnpackError::NotWasm(_)));
+        assert!(matches!(refused(run(json!(["/app.wasm"]))), UnpackError::NoWasm(_)));
+        assert!(matches!(refused(run(json!(["../../etc/passwd"]))), UnpackError::NoWasm(_)));
+        assert!(matches!(refused(run(Value::Null)), UnpackError::NoEntrypoint));
+    }
 }
