@@ -217,19 +217,24 @@ mod tests {
         assert_eq!(PullPolicy::new(Some("Never"), "hello"), PullPolicy::Never);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_many_ask_for_is_done_once() {
         let flights = Flights::<&str, u32>::default();
         let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let gate = Arc::new(Semaphore::new(0));
         let once = || {
-            let made = made.clone();
+            let (made, gate) = (made.clone(), gate.clone());
             async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                let _open = gate.acquire().await;
                 made.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
             }
         };
-        let all = futures::future::join_all((0..10).map(|_| flights.join("a", once()))).await;
-        assert_eq!(all, [1; 10]);
+        let all = futures::future::join_all((0..10).map(|_| flights.join("a", once())));
+        tokio::pin!(all);
+        // Everybody has joined before it can end.
+        assert!(futures::poll!(&mut all).is_pending());
+        gate.add_permits(1);
+        assert_eq!(all.await, [1; 10]);
         assert_eq!(flights.join("a", once()).await, 2);
     }
 }
