@@ -30,6 +30,19 @@ pub(crate) struct Global {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// Run a cluster on this machine: control plane, node and proxy in one process
+    Up(verbs::up::Up),
+    /// Stop the cluster that `up --detach` started
+    Down(verbs::up::Down),
+    /// Run a control plane; prints how nodes join
+    Server(verbs::server::Server),
+    /// Run a node of a cluster
+    Agent(verbs::agent::Agent),
+    /// Compile an app to wasm and store it as an image
+    Build(verbs::build::Build),
+    /// Turn wasm into native code; run by nodes
+    #[command(hide = true)]
+    CompileGuest(verbs::compile::CompileGuest),
     /// List objects as a table, or print them
     Get(verbs::get::Get),
     /// Show objects in detail, with their events

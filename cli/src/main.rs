@@ -16,6 +16,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // With RUST_BACKTRACE=1 every exit of a guest would capture a backtrace of the host; panics still show theirs.
+    // SAFETY: no other thread runs yet.
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     let args = args::Cli::parse();
     // One provider for every TLS user in the process; two would make rustls panic at run time.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

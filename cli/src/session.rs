@@ -51,6 +51,10 @@ impl Session {
         Ok(Self { client, namespace, discovery: OnceCell::new() })
     }
 
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
     pub(crate) async fn discovery(&self) -> Result<&Discovery> {
         self.discovery.get_or_try_init(|| Discovery::read(self)).await
     }

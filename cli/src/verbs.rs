@@ -1,7 +1,10 @@
 //! One module a verb: its arguments and what it does.
 
+pub(crate) mod agent;
 pub(crate) mod api_resources;
 pub(crate) mod apply;
+pub(crate) mod build;
+pub(crate) mod compile;
 pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod describe;
@@ -11,11 +14,14 @@ pub(crate) mod get;
 pub(crate) mod label;
 pub(crate) mod logs;
 pub(crate) mod patch;
+mod process;
 pub(crate) mod rollout;
 pub(crate) mod scale;
+pub(crate) mod server;
 pub(crate) mod set;
 mod targets;
 pub(crate) mod top;
+pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod wait;
 
@@ -38,6 +44,12 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode> {
 async fn dispatch(args: Cli) -> Result<ExitCode> {
     let global = args.global;
     match args.verb {
+        Verb::Up(verb) => verb.run().await?,
+        Verb::Down(verb) => verb.run().await?,
+        Verb::Server(verb) => verb.run().await?,
+        Verb::Agent(verb) => verb.run().await?,
+        Verb::Build(verb) => verb.run(&global).await?,
+        Verb::CompileGuest(verb) => verb.run()?,
         Verb::Get(verb) => verb.run(&global).await?,
         Verb::Describe(verb) => verb.run(&global).await?,
         Verb::Apply(verb) => verb.run(&global).await?,

@@ -45,8 +45,12 @@ pub struct MeshServer {
 
 impl MeshServer {
     pub async fn bind(network: &Arc<Network>, address: SocketAddr, api: NodeApi) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Self { network: network.clone(), listener, api })
+        Ok(Self::new(network, TcpListener::bind(address).await?, api))
+    }
+
+    /// Over a port that is open already: whoever answers the node API may have to know where it is.
+    pub fn new(network: &Arc<Network>, listener: TcpListener, api: NodeApi) -> Self {
+        Self { network: network.clone(), listener, api }
     }
 
     pub fn address(&self) -> SocketAddr {
