@@ -21,20 +21,21 @@ type ByNamespace = HashMap<String, HashMap<String, Service>>;
 
 pub(crate) struct Services {
     known: Arc<Mutex<ByNamespace>>,
-    synced: watch::Receiver<bool>,
+    /// Listed, or known to be out of reach.
+    settled: watch::Receiver<bool>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Services {
     pub(crate) fn spawn(client: kube::Client) -> Self {
         let known = Arc::<Mutex<ByNamespace>>::default();
-        let (sender, synced) = watch::channel(false);
+        let (sender, settled) = watch::channel(false);
         let task = tokio::spawn(follow(client, known.clone(), sender));
-        Self { known, synced, _task: AbortOnDropHandle::new(task) }
+        Self { known, settled, _task: AbortOnDropHandle::new(task) }
     }
 
     pub(crate) async fn variables(&self, namespace: &str, links: bool) -> Env {
-        let _ = tokio::time::timeout(SYNC_TIMEOUT, self.synced.clone().wait_for(|synced| *synced)).await;
+        let _ = tokio::time::timeout(SYNC_TIMEOUT, self.settled.clone().wait_for(|settled| *settled)).await;
         let known = self.known.lock().expect("no panic while held");
         let of = |namespace: &str| known.get(namespace).into_iter().flat_map(HashMap::values);
         // The API's own Service is in `default`; should that be the pod's namespace, twice does no harm.
@@ -42,7 +43,7 @@ impl Services {
     }
 }
 
-async fn follow(client: kube::Client, known: Arc<Mutex<ByNamespace>>, synced: watch::Sender<bool>) {
+async fn follow(client: kube::Client, known: Arc<Mutex<ByNamespace>>, settled: watch::Sender<bool>) {
     let events = watcher(Api::<Service>::all(client), watcher::Config::default()).backoff(ServerBackoff::default());
     pin_mut!(events);
     let mut listed = ByNamespace::new();
@@ -56,7 +57,7 @@ async fn follow(client: kube::Client, known: Arc<Mutex<ByNamespace>>, synced: wa
             Ok(watcher::Event::InitApply(service)) => add(&mut listed, service),
             Ok(watcher::Event::InitDone) => {
                 *known = std::mem::take(&mut listed);
-                synced.send_replace(true);
+                settled.send_replace(true);
             }
             Ok(watcher::Event::Apply(service)) => add(&mut known, service),
             Ok(watcher::Event::Delete(service)) => {
@@ -64,7 +65,10 @@ async fn follow(client: kube::Client, known: Arc<Mutex<ByNamespace>>, synced: wa
                     namespace.remove(&service.name_any());
                 }
             }
-            Err(error) => tracing::debug!(%error, "watch of services is interrupted"),
+            Err(error) => {
+                tracing::debug!(%error, "watch of services is interrupted");
+                settled.send_replace(true);
+            }
         }
     }
 }

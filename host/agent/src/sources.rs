@@ -93,7 +93,7 @@ impl SourceCache {
 
     async fn get(&self, namespace: &str, source: &SourceRef) -> Lookup {
         let scope = self.scope(source.kind, namespace);
-        let synced = tokio::time::timeout(SYNC_TIMEOUT, scope.synced()).await.is_ok();
+        let synced = tokio::time::timeout(SYNC_TIMEOUT, scope.synced()).await.unwrap_or(false);
         let known = scope.get(&source.name);
         let found = match known {
             Some(data) => Some(Ok(data)),
@@ -137,7 +137,7 @@ impl SourceCache {
 }
 
 /// Level-triggered: says only that it is time to look again.
-pub(crate) struct SourceChanges(Vec<watch::Receiver<u64>>);
+pub(crate) struct SourceChanges(Vec<watch::Receiver<scope::Progress>>);
 
 impl SourceChanges {
     /// Never resolves without anything to watch. Cancel-safe.

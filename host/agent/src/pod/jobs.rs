@@ -220,7 +220,7 @@ impl Context {
         }
         let found = self.parts.sources.gather(self.namespace(), refs.clone()).await;
         let data = refs.iter().filter_map(|secret| found.get(secret.kind, &secret.name)?.ok());
-        data.flat_map(|data| crate::credentials::parse(data)).collect()
+        data.flat_map(crate::credentials::parse).collect()
     }
 
     async fn start(

@@ -22,13 +22,20 @@ pub(super) struct Scope {
 
 struct Shared {
     objects: Mutex<HashMap<String, Arc<SourceData>>>,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Progress {
     /// 0 until the first list was read.
-    version: watch::Sender<u64>,
+    version: u64,
+    /// The last attempt to reach the server failed.
+    failing: bool,
 }
 
 impl Scope {
     pub(super) fn spawn(client: &kube::Client, kind: SourceKind, namespace: &str) -> Self {
-        let shared = Arc::new(Shared { objects: Mutex::default(), version: watch::Sender::new(0) });
+        let shared = Arc::new(Shared { objects: Mutex::default(), progress: watch::Sender::default() });
         let (client, writer) = (client.clone(), shared.clone());
         let task = match kind {
             SourceKind::ConfigMap => tokio::spawn(follow::<ConfigMap>(Api::namespaced(client, namespace), writer)),
@@ -37,17 +44,19 @@ impl Scope {
         Self { shared, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(super) async fn synced(&self) {
-        // The sender is held by `self`.
-        let _ = self.shared.version.subscribe().wait_for(|version| *version > 0).await;
+    /// Whether the namespace was listed; waits for the list unless the server is known to be away.
+    pub(super) async fn synced(&self) -> bool {
+        let mut progress = self.shared.progress.subscribe();
+        let known = progress.wait_for(|progress| progress.version > 0 || progress.failing).await;
+        known.expect("the sender is held by `self`").version > 0
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<SourceData>> {
         self.shared.objects.lock().expect("no panic while held").get(name).cloned()
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.shared.version.subscribe()
+    pub(super) fn subscribe(&self) -> watch::Receiver<Progress> {
+        self.shared.progress.subscribe()
     }
 }
 
@@ -72,7 +81,10 @@ where
             Ok(watcher::Event::Delete(object)) => shared.change(|objects| {
                 objects.remove(&object.name_any());
             }),
-            Err(error) => tracing::debug!(%error, "watch of configuration is interrupted"),
+            Err(error) => {
+                tracing::debug!(%error, "watch of configuration is interrupted");
+                shared.progress.send_if_modified(|progress| !std::mem::replace(&mut progress.failing, true));
+            }
         }
     }
 }
@@ -80,6 +92,6 @@ where
 impl Shared {
     fn change(&self, change: impl FnOnce(&mut HashMap<String, Arc<SourceData>>)) {
         change(&mut self.objects.lock().expect("no panic while held"));
-        self.version.send_modify(|version| *version += 1);
+        self.progress.send_modify(|progress| *progress = Progress { version: progress.version + 1, failing: false });
     }
 }

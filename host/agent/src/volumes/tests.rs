@@ -76,7 +76,7 @@ fn host_paths_stay_below_their_roots() {
     let root = dir.path().join("allowed");
     std::fs::create_dir_all(root.join("data")).unwrap();
     let volume = |path: PathBuf, kind: &str| {
-        content(json!({"name": "v", "hostPath": {"path": path, "type": kind}}), &[root.clone()])
+        content(json!({"name": "v", "hostPath": {"path": path, "type": kind}}), std::slice::from_ref(&root))
     };
     assert!(matches!(volume(root.join("data"), "").unwrap(), VolumeContent::HostPath { create: false, .. }));
     assert!(matches!(

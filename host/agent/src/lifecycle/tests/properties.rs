@@ -137,7 +137,7 @@ impl World {
                     self.sim.exit(&container, code);
                 }
             }
-            Step::Wait(seconds) => self.sim.now = self.sim.now + Duration::from_secs(seconds.into()),
+            Step::Wait(seconds) => self.sim.now += Duration::from_secs(seconds.into()),
             Step::Delete { grace } => {
                 if self.sim.intent == Intent::Run {
                     let deadline = self.sim.now + Duration::from_secs(grace.into());
@@ -215,7 +215,7 @@ proptest! {
             if world.running.get("c0") == Some(&true) {
                 world.take(Step::Exit { container: 0, code: 0 });
             } else if world.under_way.is_empty() {
-                world.sim.now = world.sim.now + Duration::from_secs(60);
+                world.sim.now += Duration::from_secs(60);
             } else {
                 world.finish(0, true);
             }
