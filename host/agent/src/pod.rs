@@ -7,6 +7,7 @@ mod probing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -25,6 +26,8 @@ use crate::{Container, Exit, PodUid, env};
 
 /// Tells the network how to reach the pod; read by the control plane's endpoints.
 const APP_PROTOCOL: &str = "wasmk.dev/app-protocol";
+/// Changes that come close together are written once.
+const SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Planning again after acting gives nothing new; more rounds than this are a bug.
 const ROUNDS_MAX: usize = 16;
 
@@ -59,8 +62,11 @@ pub(crate) struct PodTask {
     status: Option<PodStatus>,
     annotations: BTreeMap<String, String>,
     reported: Option<(PodStatus, BTreeMap<String, String>)>,
+    /// Tells the checkpoint on disk from others.
     checkpoint: u64,
     checkpointing: bool,
+    /// When to look whether the checkpoint is still true.
+    save_at: Option<Timestamp>,
 }
 
 /// A container that runs.
@@ -118,6 +124,7 @@ impl PodTask {
             reported: None,
             checkpoint: 0,
             checkpointing: false,
+            save_at: None,
             parts,
         };
         task.take_order();
@@ -131,9 +138,8 @@ impl PodTask {
             if lifecycle::is_done(&self.view()) {
                 break;
             }
-            let wake_at = wake_at.into_iter().chain(self.sync_at).min();
-            let wait =
-                wake_at.map(|at| std::time::Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
+            let wake_at = wake_at.into_iter().chain(self.sync_at).chain(self.save_at).min();
+            let wait = wake_at.map(|at| Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
             // Each arm is cancel-safe: jobs stay in their set, watches keep their mark, a timer is made anew.
             tokio::select! {
                 Some(done) = self.jobs.join_next() => self.absorb(done),
@@ -190,13 +196,19 @@ impl PodTask {
             plan.actions.into_iter().for_each(|action| self.act(action));
         }
         self.report();
-        self.save();
+        if self.save_at.is_some_and(|at| at <= self.now()) {
+            self.save();
+        }
         wake_at
     }
 
     fn observe(&mut self, observation: Observation) {
         self.tell(&observation);
         let now = self.now();
+        // Probes are not kept: they start anew with the container.
+        if !matches!(observation, Observation::Probed { .. }) {
+            self.save_soon();
+        }
         self.state.observe(observation, &self.model, &self.parts.config.lifecycle, now);
     }
 
@@ -246,6 +258,7 @@ impl PodTask {
         let names = self.model.containers.iter().map(|container| container.name.clone()).collect();
         self.parts.roster.enter(&self.uid, self.namespace(), self.name(), names);
         self.subscribe();
+        self.save_soon();
         // The downward API shows labels and annotations.
         if relabelled && self.sync_at.is_some() {
             self.sync_at = Some(self.now());
@@ -260,7 +273,7 @@ impl PodTask {
         let meta = &order.pod.metadata;
         if meta.deletion_timestamp.is_some() {
             let grace = meta.deletion_grace_period_seconds.unwrap_or(0).max(0);
-            let deadline = self.now() + std::time::Duration::from_secs(grace.unsigned_abs());
+            let deadline = self.now() + Duration::from_secs(grace.unsigned_abs());
             return match self.intent {
                 Intent::Delete { deadline: before } => Intent::Delete { deadline: before.min(deadline) },
                 _ => Intent::Delete { deadline },
@@ -329,15 +342,29 @@ impl PodTask {
         if self.reported.as_ref() != Some(&report) {
             let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
             let (status, annotations) = report.clone();
-            self.parts.reports.submit(&self.uid, Report { namespace, name, status: status.clone(), annotations });
+            let ready = |status: &PodStatus| condition_holds(status, "Ready");
+            let was_ready = self.reported.as_ref().is_some_and(|(status, _)| ready(status));
+            let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+            let urgent = over || ready(&status) != was_ready;
+            let submitted = Report { namespace, name, status: status.clone(), annotations, urgent };
+            self.parts.reports.submit(&self.uid, submitted);
             self.reported = Some(report);
             self.status = Some(status);
         }
     }
 
+    fn save_soon(&mut self) {
+        let at = self.now() + SAVE_DELAY;
+        self.save_at.get_or_insert(at);
+    }
+
     fn save(&mut self) {
-        if self.checkpointing || self.is_leaving_disk() {
+        self.save_at = None;
+        if self.is_leaving_disk() {
             return;
+        }
+        if self.checkpointing {
+            return self.save_soon();
         }
         let encoded = Checkpoint::encode(&self.pod, &self.state, self.status.as_ref());
         if encoded.hash == self.checkpoint {
@@ -391,6 +418,11 @@ fn image_id(reference: &str, digest: &str) -> String {
     let tag = name.rfind('/').map_or(0, |slash| slash + 1);
     let name = name[tag..].find(':').map_or(name, |colon| &name[..tag + colon]);
     format!("{name}@{digest}")
+}
+
+fn condition_holds(status: &PodStatus, kind: &str) -> bool {
+    let mut conditions = status.conditions.iter().flatten();
+    conditions.any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 fn merge_conditions(ours: Option<&PodStatus>, theirs: Option<&PodStatus>) -> Option<PodStatus> {

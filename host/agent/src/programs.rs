@@ -20,6 +20,7 @@ const PREPARATIONS_MAX: usize = 2;
 pub(crate) struct Programs {
     images: Arc<dyn Images>,
     runtime: Arc<dyn Runtime>,
+    finds: Flights<String, Result<Option<Image>, ImageError>>,
     pulls: Flights<String, Result<Image, ImageError>>,
     preparations: Flights<String, Result<Arc<dyn Program>, PrepareError>>,
     /// By the image's digest; they live as long as a pod has one.
@@ -63,6 +64,7 @@ impl Programs {
         Self {
             images,
             runtime,
+            finds: Flights::default(),
             pulls: Flights::default(),
             preparations: Flights::default(),
             ready: Mutex::default(),
@@ -96,7 +98,7 @@ impl Programs {
         ran_before: bool,
         progress: impl Fn(Progress<'_>),
     ) -> Result<Image, ImageFault> {
-        let local = self.images.find(reference).await.map_err(fault)?;
+        let local = self.find(reference).await.map_err(fault)?;
         match (policy, local) {
             (PullPolicy::IfNotPresent | PullPolicy::Never, Some(image)) => {
                 progress(Progress::AlreadyPresent);
@@ -119,6 +121,12 @@ impl Programs {
                 }
             }
         }
+    }
+
+    /// Replicas that start together look once.
+    async fn find(&self, reference: &str) -> Result<Option<Image>, ImageError> {
+        let (images, wanted) = (self.images.clone(), reference.to_owned());
+        self.finds.join(reference.to_owned(), async move { images.find(&wanted).await }).await
     }
 
     async fn pull(&self, reference: &str, credentials: Vec<Credential>) -> Result<Image, ImageError> {

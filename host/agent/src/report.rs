@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -10,6 +11,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::PodUid;
@@ -17,6 +19,8 @@ use crate::retry::{SERVER, is_conflict, is_not_found, is_refused};
 
 /// Requests on their way at once: enough to use the server's own batching of writes.
 const IN_FLIGHT_MAX: usize = 64;
+/// What nobody waits for is held back so long: a pod that comes up fast then costs one write instead of three.
+const HOLD: Duration = Duration::from_millis(10);
 /// A conflict that stays one is somebody else's pod.
 const CONFLICTS_MAX: u32 = 5;
 
@@ -27,6 +31,8 @@ pub(crate) struct Report {
     pub(crate) status: PodStatus,
     /// Set on the pod before the status.
     pub(crate) annotations: BTreeMap<String, String>,
+    /// Others act on it: readiness changed, or the pod is over.
+    pub(crate) urgent: bool,
 }
 
 /// Where reports are left. They wait in a map by pod, so there are never more than pods.
@@ -44,7 +50,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: HashMap<PodUid, Report>,
+    /// With the time to send them.
+    waiting: HashMap<PodUid, (Instant, Report)>,
     in_flight: HashSet<PodUid>,
     /// Annotations that the server has.
     annotated: HashMap<PodUid, BTreeMap<String, String>>,
@@ -59,7 +66,12 @@ impl Reports {
 
     /// Replaces a report of the same pod that still waits.
     pub(crate) fn submit(&self, pod: &PodUid, report: Report) {
-        self.state.queue().waiting.insert(pod.clone(), report);
+        let mut queue = self.state.queue();
+        let hold = if report.urgent { Duration::ZERO } else { HOLD };
+        let due = Instant::now() + hold;
+        let due = queue.waiting.get(pod).map_or(due, |(before, _)| due.min(*before));
+        queue.waiting.insert(pod.clone(), (due, report));
+        drop(queue);
         self.state.arrived.notify_one();
     }
 
@@ -98,12 +110,18 @@ impl Shared {
         self.queue.lock().expect("no panic while held")
     }
 
-    fn take(&self) -> Option<(PodUid, Report)> {
+    /// A report to send now, or else when the next one is due.
+    fn take(&self, now: Instant) -> Result<(PodUid, Report), Option<Instant>> {
         let mut queue = self.queue();
-        let uid = queue.waiting.keys().find(|uid| !queue.in_flight.contains(*uid))?.clone();
-        let report = queue.waiting.remove(&uid)?;
+        let free = queue.waiting.iter().filter(|(uid, _)| !queue.in_flight.contains(*uid));
+        let next = free.map(|(uid, (due, _))| (*due, uid)).min_by_key(|(due, _)| *due);
+        let Some((due, uid)) = next.map(|(due, uid)| (due, uid.clone())) else { return Err(None) };
+        if due > now {
+            return Err(Some(due));
+        }
+        let (_, report) = queue.waiting.remove(&uid).expect("it was found there");
         queue.in_flight.insert(uid.clone());
-        Some((uid, report))
+        Ok((uid, report))
     }
 
     fn finish(&self, uid: &PodUid) {
@@ -116,15 +134,22 @@ impl Shared {
 async fn run(client: kube::Client, state: Arc<Shared>) {
     let mut sending = FuturesUnordered::new();
     loop {
-        while sending.len() < IN_FLIGHT_MAX
-            && let Some((uid, report)) = state.take()
-        {
-            sending.push(send(&client, &state, uid, report));
+        let mut due = None;
+        while sending.len() < IN_FLIGHT_MAX {
+            match state.take(Instant::now()) {
+                Ok((uid, report)) => sending.push(send(&client, &state, uid, report)),
+                Err(next) => {
+                    due = next;
+                    break;
+                }
+            }
         }
-        // Both are cancel-safe: a notification is stored, and a finished future stays in the set.
+        let later = tokio::time::sleep_until(due.unwrap_or_else(Instant::now));
+        // Each is cancel-safe: a notification is stored, a finished future stays in the set, the timer is made anew.
         tokio::select! {
             () = state.arrived.notified() => (),
             Some(()) = sending.next() => (),
+            () = later, if due.is_some() => (),
         }
     }
 }
@@ -147,7 +172,7 @@ async fn send(client: &kube::Client, state: &Shared, uid: PodUid, mut report: Re
         }
         tracing::debug!(pod = %report.name, %error, "a status waits for the server");
         tokio::time::sleep(SERVER.delay(attempts)).await;
-        if let Some(newer) = state.queue().waiting.remove(&uid) {
+        if let Some((_, newer)) = state.queue().waiting.remove(&uid) {
             report = newer;
         }
     }
