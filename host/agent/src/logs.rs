@@ -101,7 +101,8 @@ impl Logs {
         options: LogOptions,
     ) -> Result<LogStream, LogError> {
         let dir = self.container_dir(owner, container);
-        let Some(newest) = newest_run(&dir) else {
+        let newest = newest_run(&dir).map_err(|source| LogError::Io { container: container.to_owned(), source })?;
+        let Some(newest) = newest else {
             return Err(LogError::Waiting(format!(
                 "container {container:?} in pod {:?} has not started yet",
                 owner.name
@@ -161,8 +162,13 @@ fn remove_dir(path: &Path) {
     }
 }
 
-fn newest_run(dir: &Path) -> Option<u32> {
-    runs(dir).map(|(run, _)| run).max()
+/// `None` when nothing has run yet.
+fn newest_run(dir: &Path) -> io::Result<Option<u32>> {
+    match std::fs::metadata(dir) {
+        Ok(_) => Ok(runs(dir).map(|(run, _)| run).max()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn remove_runs_before(dir: &Path, first_kept: u32) {

@@ -57,6 +57,8 @@ pub(crate) struct PodTask {
     source_changes: SourceChanges,
     /// When volumes are next compared with their sources; `None` while that happens, or if there is nothing to compare.
     sync_at: Option<Timestamp>,
+    /// When volumes with a limit are next measured; `None` while that happens, or if there are none.
+    measure_at: Option<Timestamp>,
     /// The drain ended before its deadline.
     drained: bool,
     status: Option<PodStatus>,
@@ -85,6 +87,7 @@ enum Done {
     Probed { container: String, probe: ProbeKind, result: Result<(), String> },
     Drained { clean: bool },
     Synced,
+    Measured { overfull: Option<String> },
     Checkpointed,
 }
 
@@ -118,6 +121,7 @@ impl PodTask {
             sources: BTreeSet::new(),
             source_changes: parts.sources.subscribe("", &BTreeSet::new()),
             sync_at: None,
+            measure_at: None,
             drained: false,
             status,
             annotations: BTreeMap::new(),
@@ -138,7 +142,7 @@ impl PodTask {
             if lifecycle::is_done(&self.view()) {
                 break;
             }
-            let wake_at = wake_at.into_iter().chain(self.sync_at).chain(self.save_at).min();
+            let wake_at = wake_at.into_iter().chain(self.sync_at).chain(self.measure_at).chain(self.save_at).min();
             let wait = wake_at.map(|at| Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
             // Each arm is cancel-safe: jobs stay in their set, watches keep their mark, a timer is made anew.
             tokio::select! {
@@ -175,6 +179,9 @@ impl PodTask {
     fn step(&mut self) -> Option<Timestamp> {
         if self.sync_at.is_some_and(|at| at <= self.now()) {
             self.sync_volumes();
+        }
+        if self.measure_at.is_some_and(|at| at <= self.now()) {
+            self.measure_volumes();
         }
         let mut wake_at = None;
         for round in 0.. {
@@ -226,6 +233,7 @@ impl PodTask {
             Done::Mounted(volumes) => {
                 self.volumes = volumes;
                 self.schedule_sync();
+                self.schedule_measure();
                 self.observe(Observation::Mounted);
             }
             Done::Running { container, handle, log } => self.container_runs(container, handle, log),
@@ -244,6 +252,10 @@ impl PodTask {
                 self.observe(Observation::Drained);
             }
             Done::Synced => self.schedule_sync(),
+            Done::Measured { overfull: None } => self.schedule_measure(),
+            Done::Measured { overfull: Some(message) } => {
+                self.observe(Observation::Evicted { reason: "Evicted".into(), message });
+            }
             Done::Checkpointed => self.checkpointing = false,
         }
     }
@@ -305,6 +317,12 @@ impl PodTask {
             |volume: &k8s_openapi::api::core::v1::Volume| volume.empty_dir.is_none() && volume.host_path.is_none();
         if volumes::volumes(&self.pod).iter().any(follows) {
             self.sync_at = Some(self.now() + self.parts.config.lifecycle.volume_sync);
+        }
+    }
+
+    fn schedule_measure(&mut self) {
+        if volumes::has_size_limits(&self.pod) {
+            self.measure_at = Some(self.now() + self.parts.config.lifecycle.size_check);
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::PodUid;
-use crate::retry::{SERVER, is_conflict, is_not_found, is_refused};
+use crate::retry::{SERVER, is_conflict, is_forbidden, is_not_found, is_refused};
 
 /// Requests on their way at once: enough to use the server's own batching of writes.
 const IN_FLIGHT_MAX: usize = 64;
@@ -166,7 +166,8 @@ async fn send(client: &kube::Client, state: &Shared, uid: PodUid, mut report: Re
         if is_not_found(&error) {
             break;
         }
-        if is_refused(&error) || (is_conflict(&error) && attempts >= CONFLICTS_MAX) {
+        let is_others = is_conflict(&error) || is_forbidden(&error);
+        if is_refused(&error) || (is_others && attempts >= CONFLICTS_MAX) {
             tracing::warn!(pod = %report.name, namespace = %report.namespace, %error, "a status was refused");
             break;
         }

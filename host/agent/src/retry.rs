@@ -35,6 +35,11 @@ pub(crate) fn is_conflict(error: &kube::Error) -> bool {
     code(error) == Some(409)
 }
 
+/// As it is for a pod whose name another node's pod has by now.
+pub(crate) fn is_forbidden(error: &kube::Error) -> bool {
+    code(error) == Some(403)
+}
+
 /// The server understood, and will not do it however often it is asked.
 pub(crate) fn is_refused(error: &kube::Error) -> bool {
     code(error).is_some_and(|code| (400..500).contains(&code) && !matches!(code, 401 | 403 | 408 | 409 | 429))

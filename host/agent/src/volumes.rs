@@ -3,6 +3,7 @@
 mod disk;
 mod mounts;
 mod project;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use k8s_openapi::api::core::v1::{Pod, Volume};
 pub(crate) use disk::{PodDirs, materialize};
 pub(crate) use mounts::mounts;
 pub(crate) use project::project;
+pub(crate) use size::{has_size_limits, overfull};
 
 use crate::sources::{SourceKind, SourceRef};
 

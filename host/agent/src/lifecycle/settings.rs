@@ -16,6 +16,8 @@ pub struct Settings {
     pub drain_settle: Duration,
     /// How often volumes are compared with their sources, should a watch have missed something.
     pub volume_sync: Duration,
+    /// How often `emptyDir` volumes are measured that have a `sizeLimit`.
+    pub size_check: Duration,
 }
 
 /// Doubles from `initial` to `max`.
@@ -35,6 +37,7 @@ impl Default for Settings {
             crash_reset_after: Duration::from_secs(600),
             drain_settle: Duration::from_millis(250),
             volume_sync: Duration::from_secs(60),
+            size_check: Duration::from_secs(10),
         }
     }
 }

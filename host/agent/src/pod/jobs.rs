@@ -116,6 +116,12 @@ impl PodTask {
         });
     }
 
+    pub(super) fn measure_volumes(&mut self) {
+        self.measure_at = None;
+        let (pod, dirs, uid) = (self.pod.clone(), self.parts.dirs.clone(), self.uid.clone());
+        self.jobs.spawn_blocking(move || Done::Measured { overfull: volumes::overfull(&pod, &dirs, &uid) });
+    }
+
     fn identity(&self) -> PodIdentity {
         let context = Context { parts: self.parts.clone(), pod: self.pod.clone(), uid: self.uid.clone() };
         context.identity(self.state.ip.expect("invariant: a start follows the network"))

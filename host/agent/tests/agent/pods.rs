@@ -221,3 +221,44 @@ async fn deletion_is_orderly_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(world.data.path().join("logs")).unwrap().count(), 0);
     agent.shutdown(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn a_pod_that_fills_its_volume_past_the_limit_is_evicted() {
+    let world = World::new();
+    let agent = world.agent().await;
+    let mut spec = one("app:v1");
+    spec["volumes"] = json!([{"name": "data", "emptyDir": {"sizeLimit": "1Ki"}}]);
+    spec["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
+    world.pod("web", spec);
+    world.ready("web").await;
+    let started = world.runtime.started(0).await;
+    std::fs::write(started.mount("/data").host.join("file"), [0; 1025]).unwrap();
+    let pod = world.pod_until("web", "has failed", |pod| pod["status"]["phase"] == "Failed").await;
+    assert_eq!(pod["status"]["reason"], "Evicted");
+    assert_eq!(pod["status"]["message"], "Usage of EmptyDir volume \"data\" exceeds the limit \"1Ki\".");
+    assert!(started.has_ended());
+    agent.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn hundreds_of_pods_come_up_with_one_pull_and_go_again() {
+    const PODS: usize = 300;
+    let world = World::new();
+    let agent = world.agent().await;
+    for number in 0..PODS {
+        world.pod(&format!("web-{number}"), one("app-http:v1"));
+    }
+    let ready = |api: &crate::api::FakeApi| {
+        let pods = api.list("pods");
+        pods.iter().all(|pod| condition(pod, "Ready") == "True").then_some(pods)
+    };
+    let pods = world.api.until("all are ready", ready).await;
+    let ips: std::collections::BTreeSet<_> = pods.iter().map(|pod| pod["status"]["podIP"].to_string()).collect();
+    assert_eq!((ips.len(), world.runtime.count(), world.images.pulls.lock().unwrap().len()), (PODS, PODS, 1));
+    for number in 0..PODS {
+        world.api.delete_gracefully(&format!("web-{number}"), 30);
+    }
+    world.api.until("all are gone", |api| api.list("pods").is_empty().then_some(())).await;
+    assert_eq!(std::fs::read_dir(world.data.path().join("pods")).unwrap().count(), 0);
+    agent.shutdown(Duration::ZERO).await;
+}

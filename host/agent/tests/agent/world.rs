@@ -35,6 +35,7 @@ impl World {
         config.lifecycle.setup_backoff = quick;
         config.lifecycle.crash_backoff = quick;
         config.lifecycle.drain_settle = Duration::from_millis(1);
+        config.lifecycle.size_check = Duration::from_millis(20);
         config.lease_interval = Duration::from_millis(20);
         config.offline_start_after = Duration::from_millis(100);
         config
