@@ -4,6 +4,7 @@ mod ending;
 mod jobs;
 mod news;
 mod probing;
+mod reporting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,19 +16,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::checkpoint::Checkpoint;
-use crate::lifecycle::{self, Intent, Observation, PodModel, PodState, PodView, ProbeKind, Role, StatusContext};
+use crate::lifecycle::{self, Intent, Observation, PodModel, PodState, PodView, ProbeKind};
 use crate::logs::{LiveLog, LogOwner};
 use crate::parts::Parts;
 use crate::programs::Prepared;
-use crate::report::Report;
 use crate::sources::{SourceChanges, SourceRef};
 use crate::volumes::{self, MountedVolumes};
 use crate::{Container, Exit, PodUid, env};
 
-/// Tells the network how to reach the pod; read by the control plane's endpoints.
-const APP_PROTOCOL: &str = "wasmk.dev/app-protocol";
-/// Changes that come close together are written once.
-const SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Planning again after acting gives nothing new; more rounds than this are a bug.
 const ROUNDS_MAX: usize = 16;
 
@@ -333,85 +329,6 @@ impl PodTask {
         self.model.readiness_gates.iter().all(holds)
     }
 
-    /// An HTTP handler is called instead of connected to, which the endpoints must say.
-    fn annotate(&mut self) {
-        let is_http = |name: &str| self.state.container(name).and_then(|state| state.is_http) == Some(true);
-        if self.model.containers.iter().any(|container| container.role != Role::Init && is_http(&container.name)) {
-            self.annotations.insert(APP_PROTOCOL.into(), "http".into());
-        }
-    }
-
-    fn report(&mut self) {
-        if self.intent == Intent::Gone {
-            return;
-        }
-        // Others' conditions are the API's, ours what we said last.
-        let previous = merge_conditions(self.status.as_ref(), self.pod.status.as_ref());
-        let context = StatusContext {
-            namespace: self.namespace(),
-            name: self.name(),
-            uid: &self.uid.0,
-            host_ip: self.parts.config.node_ip,
-            generation: self.pod.metadata.generation,
-            previous: previous.as_ref(),
-        };
-        let status = lifecycle::status(&self.view(), &context);
-        let report = (status, self.annotations.clone());
-        if self.reported.as_ref() != Some(&report) {
-            let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
-            let (status, annotations) = report.clone();
-            let ready = |status: &PodStatus| condition_holds(status, "Ready");
-            let was_ready = self.reported.as_ref().is_some_and(|(status, _)| ready(status));
-            let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-            let urgent = over || ready(&status) != was_ready;
-            let submitted = Report { namespace, name, status: status.clone(), annotations, urgent };
-            self.parts.reports.submit(&self.uid, submitted);
-            self.reported = Some(report);
-            self.status = Some(status);
-        }
-    }
-
-    fn save_soon(&mut self) {
-        let at = self.now() + SAVE_DELAY;
-        self.save_at.get_or_insert(at);
-    }
-
-    fn save(&mut self) {
-        self.save_at = None;
-        if self.is_leaving_disk() {
-            return;
-        }
-        if self.checkpointing {
-            return self.save_soon();
-        }
-        let encoded = Checkpoint::encode(&self.pod, &self.state, self.status.as_ref());
-        if encoded.hash == self.checkpoint {
-            return;
-        }
-        self.checkpoint = encoded.hash;
-        self.checkpointing = true;
-        let (dirs, uid) = (self.parts.dirs.clone(), self.uid.clone());
-        self.jobs.spawn_blocking(move || {
-            encoded.write(&dirs, &uid);
-            Done::Checkpointed
-        });
-    }
-
-    fn is_leaving_disk(&self) -> bool {
-        let removing = self.state.teardown != lifecycle::Step::Todo;
-        self.state.removed || (removing && matches!(self.intent, Intent::Gone | Intent::Delete { .. }))
-    }
-
-    fn leave(&mut self) {
-        if matches!(self.intent, Intent::NodeShutdown { .. }) {
-            let encoded = Checkpoint::encode(&self.pod, &self.state, self.status.as_ref());
-            encoded.write(&self.parts.dirs, &self.uid);
-        } else {
-            self.parts.reports.forget(&self.uid);
-        }
-        self.parts.roster.leave(&self.uid);
-    }
-
     fn namespace(&self) -> &str {
         self.pod.metadata.namespace.as_deref().unwrap_or_default()
     }
@@ -436,24 +353,4 @@ fn image_id(reference: &str, digest: &str) -> String {
     let tag = name.rfind('/').map_or(0, |slash| slash + 1);
     let name = name[tag..].find(':').map_or(name, |colon| &name[..tag + colon]);
     format!("{name}@{digest}")
-}
-
-fn condition_holds(status: &PodStatus, kind: &str) -> bool {
-    let mut conditions = status.conditions.iter().flatten();
-    conditions.any(|condition| condition.type_ == kind && condition.status == "True")
-}
-
-fn merge_conditions(ours: Option<&PodStatus>, theirs: Option<&PodStatus>) -> Option<PodStatus> {
-    let mut merged = ours.or(theirs)?.clone();
-    let of = |status: Option<&PodStatus>| status.and_then(|status| status.conditions.clone()).unwrap_or_default();
-    let known = of(ours);
-    let owned = |kind: &str| lifecycle::OWNED_CONDITIONS.contains(&kind);
-    let mut conditions: Vec<_> = known.into_iter().filter(|condition| owned(&condition.type_)).collect();
-    for condition in of(theirs) {
-        if !conditions.iter().any(|known| known.type_ == condition.type_) {
-            conditions.push(condition);
-        }
-    }
-    merged.conditions = Some(conditions);
-    Some(merged)
 }
