@@ -7,10 +7,12 @@ use crate::sandbox::{Live, Sandbox};
 
 /// Runs the guest once. Must be polled under the container's meter.
 pub(crate) async fn run(sandbox: &Sandbox) -> ExitReason {
+    let mut last_words = String::new();
     let result = match sandbox.instantiate().await {
         Ok(mut live) => {
             let result = call(&mut live).await;
             live.output.close().await;
+            last_words = live.output.stderr.recent();
             result
         }
         Err(error) => Err(error),
@@ -18,7 +20,7 @@ pub(crate) async fn run(sandbox: &Sandbox) -> ExitReason {
     match result {
         Ok(Ok(())) => ExitReason::Exited(0),
         Ok(Err(())) => ExitReason::Exited(1),
-        Err(error) => exit_reason(sandbox, &error).await,
+        Err(error) => exit_reason(sandbox, &error, &last_words).await,
     }
 }
 
@@ -33,8 +35,8 @@ async fn call(live: &mut Live) -> wasmtime::Result<Result<(), ()>> {
     }
 }
 
-/// What the container ends with; a fault is written to its stderr first.
-pub(crate) async fn exit_reason(sandbox: &Sandbox, error: &wasmtime::Error) -> ExitReason {
+/// What the container ends with; a fault is written to its stderr first. `last_words` are what it wrote there itself.
+pub(crate) async fn exit_reason(sandbox: &Sandbox, error: &wasmtime::Error, last_words: &str) -> ExitReason {
     let fault = match ending(error) {
         Ending::Exited(code) => return ExitReason::Exited(code),
         Ending::Fault(fault) => fault,
@@ -43,7 +45,8 @@ pub(crate) async fn exit_reason(sandbox: &Sandbox, error: &wasmtime::Error) -> E
     match fault.kind {
         FaultKind::OutOfMemory => ExitReason::OutOfMemory { message: fault.message },
         FaultKind::Trap | FaultKind::Timeout => {
-            ExitReason::Trapped { message: fault.message, backtrace: fault.backtrace }
+            let said = if last_words.is_empty() { "" } else { "\n" };
+            ExitReason::Trapped { message: format!("{last_words}{said}{}", fault.message), backtrace: fault.backtrace }
         }
     }
 }

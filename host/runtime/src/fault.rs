@@ -58,7 +58,8 @@ impl Fault {
 
     /// What goes to the guest's stderr.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.message.as_str()).chain(self.backtrace.iter().map(String::as_str))
+        let heading = (!self.backtrace.is_empty()).then_some("wasm backtrace, innermost first:");
+        std::iter::once(self.message.as_str()).chain(heading).chain(self.backtrace.iter().map(String::as_str))
     }
 }
 

@@ -130,7 +130,7 @@ impl HttpGuest {
     pub(crate) async fn serve(&self) -> ExitReason {
         match Metered::new(self.sandbox.cpu.clone(), self.sandbox.instantiate()).await {
             Ok(live) => drop(live),
-            Err(error) => return exit_reason(&self.sandbox, &error).await,
+            Err(error) => return exit_reason(&self.sandbox, &error, "").await,
         }
         std::future::pending().await
     }

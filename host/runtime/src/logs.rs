@@ -37,7 +37,12 @@ struct Inner {
     line: Vec<u8>,
     pending: VecDeque<LogLine>,
     pending_bytes: usize,
+    /// The last lines, for the words of a guest that ends itself.
+    recent: VecDeque<Bytes>,
 }
+
+/// Lines that a language's runtime writes when its program panics.
+const RECENT_LINES_MAX: usize = 4;
 
 impl LogSink {
     pub(crate) fn new(stream: Stream, sender: mpsc::Sender<LogLine>) -> Self {
@@ -47,7 +52,15 @@ impl LogSink {
             line: Vec::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
+            recent: VecDeque::new(),
         })))
+    }
+
+    /// The last few lines that are not empty, one text.
+    pub(crate) fn recent(&self) -> String {
+        let inner = self.0.lock().unwrap();
+        let lines = inner.recent.iter().map(|line| String::from_utf8_lossy(line));
+        lines.filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n")
     }
 
     /// Sends a last line without newline, and what still waits.
@@ -110,6 +123,12 @@ impl Inner {
     }
 
     fn enqueue(&mut self, data: Bytes, partial: bool) {
+        if self.stream == Stream::Stderr {
+            if self.recent.len() == RECENT_LINES_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(data.clone());
+        }
         let line = LogLine { time: SystemTime::now(), stream: self.stream, partial, data };
         if self.pending.is_empty() {
             match self.sender.try_send(line) {

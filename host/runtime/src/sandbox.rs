@@ -45,7 +45,7 @@ pub(crate) struct Live {
 #[derive(Clone)]
 pub(crate) struct Output {
     stdout: LogSink,
-    stderr: LogSink,
+    pub(crate) stderr: LogSink,
 }
 
 impl Sandbox {

@@ -69,14 +69,23 @@ impl Cluster {
     /// Starts agent `index` (from 1), as its own join command says.
     #[track_caller]
     pub fn agent(&self, index: u8) -> Process {
-        let token =
-            std::fs::read_to_string(self.dir.path().join("server").join("token")).expect("the server wrote its token");
+        let token = self.token();
         let server = format!("https://{}:6443", self.subnet.node(0));
         let name = format!("node-{index}");
         let arguments =
             ["--server", &server, "--token", token.trim(), "--node-ip", &self.subnet.node(index), "--name", &name]
                 .map(str::to_owned);
         spawn("agent", &arguments, self.dir.path(), &name)
+    }
+
+    /// What the server wrote for nodes to join with.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        let file = self.data_dir().join("node-token");
+        eventually(START_LIMIT, || match std::fs::read_to_string(&file) {
+            Ok(token) if !token.is_empty() => Ok(token),
+            other => Err(format!("{}: {other:?}", file.display())),
+        })
     }
 
     /// Starts the server again on what it kept, after it was stopped or killed.

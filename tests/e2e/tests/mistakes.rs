@@ -79,7 +79,7 @@ fn a_taken_port_is_named() {
     let mut second = Command::new(wasmk_binary());
     second.args(["up", "--bind-address", &cluster.subnet.node(0), "--data-dir"]).arg(dir.path());
     let said = Output::of(&mut second).err();
-    assert!(said.contains("6443") && said.contains("in use"), "{said}");
+    assert!(said.contains("6443") && said.contains("taken"), "{said}");
     let mut same_data = Command::new(wasmk_binary());
     same_data.args(["up", "--bind-address", &cluster.subnet.node(1), "--data-dir"]).arg(cluster.data_dir());
     let said = Output::of(&mut same_data).err();

@@ -75,7 +75,7 @@ fn three_nodes_spread_serve_and_survive() {
 fn an_agent_with_a_wrong_token_is_told_so() {
     let cluster = Cluster::of_nodes(0);
     let dir = tempfile::tempdir().unwrap();
-    let token = std::fs::read_to_string(cluster.data_dir().join("node-token")).unwrap();
+    let token = cluster.token();
     let wrong = format!("{}x", token.trim());
     let mut agent = std::process::Command::new(wasmk_e2e::wasmk_binary());
     let server = format!("https://{}:6443", cluster.subnet.node(0));
