@@ -82,3 +82,10 @@ pub(crate) enum Verb {
     /// Print the versions of client and server
     Version(verbs::version::Version),
 }
+
+impl Verb {
+    /// Whether it runs parts of a cluster, rather than being a client of one.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Server(_) | Self::Agent(_))
+    }
+}

@@ -20,6 +20,9 @@ fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     let args = args::Cli::parse();
+    if !args.verb.serves() {
+        end_with_reader();
+    }
     // One provider for every TLS user in the process; two would make rustls panic at run time.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match verbs::run(args) {
@@ -28,5 +31,14 @@ fn main() -> ExitCode {
             eprintln!("{}", session::explain(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A reader that went away (`wasmk get pods | head -1`) ends a client without a word, as it does other programs.
+fn end_with_reader() {
+    #[cfg(unix)]
+    // SAFETY: the default action replaces Rust's own choice to ignore the signal; no handler runs.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
         add_targets()?;
-        run(&mut cargo(&["build", "--package", "wasmk"]))?;
+        // The whole workspace, so that `cargo xtask test` finds the same dependencies built.
+        run(&mut cargo(&["build", "--workspace", "--bins"]))?;
         let wasmk = binary("wasmk")?;
         self.wasmk(&wasmk, &["up", "--detach"])?;
         self.wasmk(&wasmk, &["build", "sample-apps/hello", "-t", "hello:v1"])?;

@@ -29,7 +29,7 @@ pub(crate) async fn version() -> Json<Value> {
     Json(json!({
         "major": "1",
         "minor": MINOR,
-        "gitVersion": format!("v1.{MINOR}.0+wasmk{}", env!("CARGO_PKG_VERSION")),
+        "gitVersion": format!("v1.{MINOR}.0+wasmk-{}", env!("CARGO_PKG_VERSION")),
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
