@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::get::is_not_found;
-use super::targets::{self, Named, Targets, query};
+use super::targets::{self, Named};
 use crate::args::Global;
 use crate::manifest::Files;
 use crate::progress;
@@ -56,7 +56,9 @@ impl Delete {
         let session = Session::connect(global).await?;
         let mut pending = Vec::new();
         let mut failure = None;
-        for target in self.targets(&session).await? {
+        for target in
+            targets::selected(&session, &self.targets, &self.files, self.selector.as_deref(), self.all).await?
+        {
             match self.delete(&session, &target).await {
                 Ok(uid) => pending.push((target, uid)),
                 Err(error) if self.ignore_not_found && is_not_found(&error) => {}
@@ -76,29 +78,6 @@ impl Delete {
             Some(_) => bail!("not everything could be deleted"),
             None => Ok(()),
         }
-    }
-
-    async fn targets(&self, session: &Session) -> Result<Vec<Named>> {
-        if !self.files.filenames.is_empty() {
-            return targets::from_files(session, &self.files).await;
-        }
-        let resources = match targets::resolve(session, &self.targets).await? {
-            Targets::Named(named) => return Ok(named),
-            Targets::Lists(resources) => resources,
-        };
-        if self.selector.is_none() && !self.all {
-            bail!("say which ones by name, by -l LABELS, or --all");
-        }
-        let mut named = Vec::new();
-        for resource in resources {
-            let selectors = query(&[("labelSelector", self.selector.as_deref())]);
-            let list = session.get(&format!("{}{selectors}", resource.collection(Some(&session.namespace)))).await?;
-            for item in list["items"].as_array().into_iter().flatten() {
-                let name = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                named.push(Named { resource: resource.clone(), namespace: session.namespace.clone(), name });
-            }
-        }
-        Ok(named)
     }
 
     /// Answers the uid of what was deleted, empty when the server did not say.

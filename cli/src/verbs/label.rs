@@ -3,7 +3,7 @@ use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::targets::{self, Named, Targets, query};
+use super::targets;
 use crate::args::Global;
 use crate::manifest::Files;
 use crate::session::{MERGE_PATCH, Session};
@@ -57,7 +57,7 @@ impl Change {
         if changes.is_empty() {
             bail!("say what to change: KEY=VALUE, or KEY- to remove");
         }
-        for target in self.targets(&session, &objects).await? {
+        for target in targets::selected(&session, &objects, &self.files, self.selector.as_deref(), self.all).await? {
             let object = session.get(&target.path()).await?;
             let mut patch = json!({});
             for change in &changes {
@@ -77,24 +77,5 @@ impl Change {
             println!("{} {}", target.slashed(), if is_same { format!("not {done}") } else { done.to_owned() });
         }
         Ok(())
-    }
-
-    async fn targets(&self, session: &Session, objects: &[String]) -> Result<Vec<Named>> {
-        if !(self.all || self.selector.is_some()) || !self.files.filenames.is_empty() {
-            return targets::named_only(session, objects, &self.files).await;
-        }
-        let Targets::Lists(resources) = targets::resolve(session, objects).await? else {
-            bail!("names and --all or -l exclude each other")
-        };
-        let mut all = Vec::new();
-        for resource in resources {
-            let selectors = query(&[("labelSelector", self.selector.as_deref())]);
-            let list = session.get(&format!("{}{selectors}", resource.collection(Some(&session.namespace)))).await?;
-            for item in list["items"].as_array().into_iter().flatten() {
-                let name = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                all.push(Named { resource: resource.clone(), namespace: session.namespace.clone(), name });
-            }
-        }
-        Ok(all)
     }
 }

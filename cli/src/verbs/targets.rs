@@ -68,6 +68,32 @@ pub(crate) async fn named_only(session: &Session, arguments: &[String], files: &
     }
 }
 
+/// Objects by name or file; or, with a label selector or `all`, every such object of the kinds in the namespace.
+pub(crate) async fn selected(
+    session: &Session,
+    arguments: &[String],
+    files: &Files,
+    selector: Option<&str>,
+    all: bool,
+) -> Result<Vec<Named>> {
+    if !files.filenames.is_empty() || (selector.is_none() && !all) {
+        return named_only(session, arguments, files).await;
+    }
+    let Targets::Lists(resources) = resolve(session, arguments).await? else {
+        bail!("names exclude --all and -l");
+    };
+    let mut named = Vec::new();
+    for resource in resources {
+        let selectors = query(&[("labelSelector", selector)]);
+        let list = session.get(&format!("{}{selectors}", resource.collection(Some(&session.namespace)))).await?;
+        for item in list["items"].as_array().into_iter().flatten() {
+            let name = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            named.push(Named { resource: resource.clone(), namespace: session.namespace.clone(), name });
+        }
+    }
+    Ok(named)
+}
+
 pub(crate) async fn from_files(session: &Session, files: &Files) -> Result<Vec<Named>> {
     let discovery = session.discovery().await?;
     let mut all = Vec::new();

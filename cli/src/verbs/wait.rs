@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::delete::gone;
 use super::get::is_not_found;
 use super::rollout::next_version;
-use super::targets::{self, Named, Targets, query};
+use super::targets::{self, Named};
 use crate::args::Global;
 use crate::manifest::Files;
 use crate::output::Template;
@@ -46,7 +46,12 @@ impl Wait {
         let limit = Duration::from_secs_f64(super::seconds(&self.timeout)?);
         let session = Session::connect(global).await?;
         let deadline = tokio::time::Instant::now() + limit;
-        for target in self.targets(&session).await? {
+        let targets =
+            targets::selected(&session, &self.targets, &self.files, self.selector.as_deref(), self.all).await?;
+        if targets.is_empty() {
+            bail!("no matching objects found");
+        }
+        for target in targets {
             match tokio::time::timeout_at(deadline, reach(&session, &target, &goal)).await {
                 Ok(reached) => reached?,
                 Err(_) => bail!("timed out waiting for {} on {}", self.what, target.slashed()),
@@ -54,25 +59,6 @@ impl Wait {
             println!("{} {}", target.slashed(), if matches!(goal, Goal::Delete) { "deleted" } else { "condition met" });
         }
         Ok(())
-    }
-
-    async fn targets(&self, session: &Session) -> Result<Vec<Named>> {
-        if self.selector.is_none() && !self.all || !self.files.filenames.is_empty() {
-            return targets::named_only(session, &self.targets, &self.files).await;
-        }
-        let Targets::Lists(resources) = targets::resolve(session, &self.targets).await? else {
-            bail!("names and --all or -l exclude each other")
-        };
-        let mut named = Vec::new();
-        for resource in resources {
-            let selectors = query(&[("labelSelector", self.selector.as_deref())]);
-            let list = session.get(&format!("{}{selectors}", resource.collection(Some(&session.namespace)))).await?;
-            for item in list["items"].as_array().into_iter().flatten() {
-                let name = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                named.push(Named { resource: resource.clone(), namespace: session.namespace.clone(), name });
-            }
-        }
-        if named.is_empty() { bail!("no matching objects found") } else { Ok(named) }
     }
 }
 

@@ -81,6 +81,17 @@ impl Page {
         }
     }
 
+    /// The limits and requests of a container.
+    pub(super) fn resources(&mut self, depth: usize, container: &Value) {
+        for (kind, title) in [("limits", "Limits:"), ("requests", "Requests:")] {
+            let amounts = container["resources"][kind].as_object().into_iter().flatten();
+            let amounts: Vec<String> = amounts.map(|(name, amount)| format!("{name}={}", plain(amount))).collect();
+            if !amounts.is_empty() {
+                self.line(depth, title, &amounts.join(", "));
+            }
+        }
+    }
+
     /// Every field of a JSON object but the given ones, nested.
     pub(super) fn fields(&mut self, object: &Value, without: &[&str]) {
         for (name, value) in

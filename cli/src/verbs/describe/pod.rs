@@ -68,17 +68,7 @@ fn one(page: &mut Page, container: &Value, status: &Value) {
     state(page, "Last State", &status["lastState"]);
     page.text_at(2, "Ready", &status["ready"]);
     page.text_at(2, "Restart Count", &status["restartCount"]);
-    for kind in ["limits", "requests"] {
-        let amounts: Vec<String> = container["resources"][kind]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, amount)| format!("{name}={}", plain(amount)))
-            .collect();
-        if !amounts.is_empty() {
-            page.line(2, if kind == "limits" { "Limits:" } else { "Requests:" }, &amounts.join(", "));
-        }
-    }
+    page.resources(2, container);
     for (field, title) in
         [("livenessProbe", "Liveness:"), ("readinessProbe", "Readiness:"), ("startupProbe", "Startup:")]
     {

@@ -140,17 +140,7 @@ fn template(page: &mut Page, template: &Value) {
         page.text_at(2, "Image", &container["image"]);
         let ports: Vec<String> = array(&container["ports"]).map(|port| port["containerPort"].to_string()).collect();
         page.line(2, "Ports:", if ports.is_empty() { "<none>".to_owned() } else { ports.join(", ") }.as_str());
-        for kind in ["limits", "requests"] {
-            let amounts: Vec<String> = container["resources"][kind]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, amount)| format!("{name}={}", plain(amount)))
-                .collect();
-            if !amounts.is_empty() {
-                page.line(2, if kind == "limits" { "Limits:" } else { "Requests:" }, &amounts.join(", "));
-            }
-        }
+        page.resources(2, container);
         for variable in array(&container["env"]) {
             page.line(
                 2,
