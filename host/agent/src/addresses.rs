@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
 use crate::PodUid;
+
+const RANGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One address a pod, the same as long as the pod is on this node.
 pub(crate) struct Addresses {
@@ -25,8 +28,12 @@ struct Pool {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no address is left in the node's podCIDR {0}")]
-pub(crate) struct Exhausted(Ipv4Net);
+pub(crate) enum NoAddress {
+    #[error("no address is left in the node's podCIDR {0}")]
+    Exhausted(Ipv4Net),
+    #[error("the control plane has not given the node a podCIDR yet")]
+    NoRange,
+}
 
 impl Addresses {
     pub(crate) fn new(cidr: Option<Ipv4Net>) -> Self {
@@ -47,10 +54,11 @@ impl Addresses {
         self.pool.lock().expect("no panic while held").reserve(pod, ip);
     }
 
-    /// Waits for the node's range.
-    pub(crate) async fn allocate(&self, pod: &PodUid) -> Result<Ipv4Addr, Exhausted> {
-        let cidr = self.cidr.subscribe().wait_for(Option::is_some).await.ok().and_then(|cidr| *cidr);
-        let cidr = cidr.expect("the sender is held by `self`");
+    /// Waits a little for the node's range, which comes right after the node registered.
+    pub(crate) async fn allocate(&self, pod: &PodUid) -> Result<Ipv4Addr, NoAddress> {
+        let mut cidr = self.cidr.subscribe();
+        let known = tokio::time::timeout(RANGE_TIMEOUT, cidr.wait_for(Option::is_some)).await;
+        let cidr = known.ok().and_then(Result::ok).and_then(|cidr| *cidr).ok_or(NoAddress::NoRange)?;
         self.pool.lock().expect("no panic while held").allocate(pod, cidr)
     }
 
@@ -66,7 +74,7 @@ impl Pool {
         }
     }
 
-    fn allocate(&mut self, pod: &PodUid, cidr: Ipv4Net) -> Result<Ipv4Addr, Exhausted> {
+    fn allocate(&mut self, pod: &PodUid, cidr: Ipv4Net) -> Result<Ipv4Addr, NoAddress> {
         if let Some(ip) = self.by_pod.get(pod).filter(|ip| cidr.contains(*ip)) {
             return Ok(*ip);
         }
@@ -83,7 +91,7 @@ impl Pool {
                 return Ok(ip);
             }
         }
-        Err(Exhausted(cidr))
+        Err(NoAddress::Exhausted(cidr))
     }
 
     fn release(&mut self, pod: &PodUid) {

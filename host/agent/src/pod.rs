@@ -46,6 +46,7 @@ pub(crate) struct PodTask {
     state: PodState,
     intent: Intent,
     jobs: JoinSet<Done>,
+    ground: jobs::Ground,
     live: HashMap<String, Live>,
     programs: HashMap<String, Prepared>,
     volumes: MountedVolumes,
@@ -111,6 +112,7 @@ impl PodTask {
             state,
             intent: Intent::Run,
             jobs: JoinSet::new(),
+            ground: jobs::Ground::default(),
             live: HashMap::new(),
             programs: HashMap::new(),
             volumes: MountedVolumes::new(),
@@ -327,6 +329,11 @@ impl PodTask {
         let holds =
             |gate: &String| conditions().any(|condition| condition.type_ == *gate && condition.status == "True");
         self.model.readiness_gates.iter().all(holds)
+    }
+
+    fn context(&self) -> jobs::Context {
+        let (parts, pod, uid, ground) = (self.parts.clone(), self.pod.clone(), self.uid.clone(), self.ground.clone());
+        jobs::Context { parts, pod, uid, ground }
     }
 
     fn namespace(&self) -> &str {

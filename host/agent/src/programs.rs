@@ -111,7 +111,7 @@ impl Programs {
             (_, local) => {
                 progress(Progress::Pulling);
                 let started = Instant::now();
-                match (self.pull(reference, credentials).await, local) {
+                match (self.pull(reference, policy, credentials).await, local) {
                     (Ok(image), _) => {
                         progress(Progress::Pulled { image: &image, took: started.elapsed() });
                         Ok(image)
@@ -129,14 +129,25 @@ impl Programs {
         self.finds.join(reference.to_owned(), async move { images.find(&wanted).await }).await
     }
 
-    async fn pull(&self, reference: &str, credentials: Vec<Credential>) -> Result<Image, ImageError> {
+    async fn pull(
+        &self,
+        reference: &str,
+        policy: PullPolicy,
+        credentials: Vec<Credential>,
+    ) -> Result<Image, ImageError> {
         // Who logs in differently must not profit from another's login.
         let logins: Vec<_> =
             credentials.iter().map(|c| format!("{}\0{}\0{}", c.registry, c.username, c.password)).collect();
-        let key = format!("{reference}\0{}", logins.join("\0"));
+        let key = format!("{reference}\0{policy:?}\0{}", logins.join("\0"));
         let (images, permits, reference) = (self.images.clone(), self.pull_permits.clone(), reference.to_owned());
         let pull = async move {
             let _permit = permits.acquire().await;
+            // Another pod's pull may have ended since this one looked.
+            if policy == PullPolicy::IfNotPresent
+                && let Ok(Some(image)) = images.find(&reference).await
+            {
+                return Ok(image);
+            }
             images.pull(&reference, &credentials).await
         };
         self.pulls.join(key, pull).await
@@ -195,12 +206,29 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Flights<K, T> {
             let mut flights = self.0.lock().expect("no panic while held");
             flights.entry(key.clone()).or_insert_with(|| make.boxed().shared()).clone()
         };
-        let result = flight.clone().await;
-        let mut flights = self.0.lock().expect("no panic while held");
-        if flights.get(&key).is_some_and(|known| known.ptr_eq(&flight)) {
-            flights.remove(&key);
-        }
+        let mut landing = Landing { flights: self, key, flight: flight.clone(), landed: false };
+        let result = flight.await;
+        landing.landed = true;
         result
+    }
+}
+
+/// Takes a flight that has ended, by a result or a panic, off the board. One that a caller merely left goes on.
+struct Landing<'a, K: Eq + Hash, T: Clone> {
+    flights: &'a Flights<K, T>,
+    key: K,
+    flight: Shared<BoxFuture<'static, T>>,
+    landed: bool,
+}
+
+impl<K: Eq + Hash, T: Clone> Drop for Landing<'_, K, T> {
+    fn drop(&mut self) {
+        if self.landed || std::thread::panicking() {
+            let mut flights = self.flights.0.lock().expect("no panic while held");
+            if flights.get(&self.key).is_some_and(|known| known.ptr_eq(&self.flight)) {
+                flights.remove(&self.key);
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 
 use crate::PodUid;
 use crate::checkpoint::Checkpoint;
@@ -20,6 +20,8 @@ use crate::retry::ServerBackoff;
 const LAST_REPORTS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Past the drain's deadline containers are killed, which takes no time; a task that lingers is given up.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before a pod whose task panicked is taken up again.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
 /// Compares the pods that the API assigns to this node with those that have a task.
 pub(super) struct AgentTask {
@@ -28,6 +30,8 @@ pub(super) struct AgentTask {
     stopping: watch::Receiver<Option<Duration>>,
     pods: HashMap<PodUid, watch::Sender<Order>>,
     tasks: JoinSet<PodUid>,
+    /// Whose task it is, also when it panicked.
+    owners: HashMap<task::Id, PodUid>,
     /// Uids of the list that is being read.
     listed: HashSet<PodUid>,
     /// Saved pods that have no task yet.
@@ -40,7 +44,7 @@ impl AgentTask {
         synced: watch::Sender<bool>,
         stopping: watch::Receiver<Option<Duration>>,
     ) -> Self {
-        let (pods, tasks, listed) = (HashMap::new(), JoinSet::new(), HashSet::new());
+        let (pods, tasks, owners, listed) = (HashMap::new(), JoinSet::new(), HashMap::new(), HashSet::new());
         let found = parts.dirs.all().into_iter();
         let saved: HashMap<_, _> =
             found.filter_map(|uid| Some((uid.clone(), Checkpoint::load(&parts.dirs, &uid)?))).collect();
@@ -49,7 +53,7 @@ impl AgentTask {
                 parts.addresses.reserve(uid, ip);
             }
         }
-        Self { parts, synced, stopping, pods, tasks, listed, saved }
+        Self { parts, synced, stopping, pods, tasks, owners, listed, saved }
     }
 
     pub(super) async fn run(mut self) {
@@ -63,7 +67,7 @@ impl AgentTask {
             // Each arm is cancel-safe: the streams keep what they have, the set its tasks, the watch its mark.
             tokio::select! {
                 Some(event) = events.next() => self.take_event(event),
-                Some(uid) = self.tasks.join_next() => self.forget(uid.expect("invariant: pods' tasks do not panic")),
+                Some(ended) = self.tasks.join_next_with_id() => self.take_end(ended),
                 () = &mut offline, if !self.saved.is_empty() && !*self.synced.borrow() => self.start_saved(),
                 drain = stopping.wait_for(Option::is_some) => break drain.ok().and_then(|drain| *drain),
             }
@@ -106,8 +110,39 @@ impl AgentTask {
 
     fn spawn(&mut self, uid: PodUid, pod: Arc<Pod>, saved: Option<Checkpoint>) {
         let (sender, orders) = watch::channel(Order { pod, gone: false, shutdown: None });
-        self.tasks.spawn(PodTask::new(self.parts.clone(), orders, saved).run());
+        let task = self.tasks.spawn(PodTask::new(self.parts.clone(), orders, saved).run());
+        self.owners.insert(task.id(), uid.clone());
         self.pods.insert(uid, sender);
+    }
+
+    fn take_end(&mut self, ended: Result<(task::Id, PodUid), JoinError>) {
+        match ended {
+            Ok((id, uid)) => {
+                self.owners.remove(&id);
+                self.forget(uid);
+            }
+            Err(error) => {
+                if let Some(uid) = self.owners.remove(&error.id()) {
+                    tracing::error!(%uid, %error, "a pod's task failed and starts anew");
+                    self.revive(uid);
+                }
+            }
+        }
+    }
+
+    /// One pod's bug is not the others' end: what it had is dropped, and it is taken up as after a restart.
+    fn revive(&mut self, uid: PodUid) {
+        let Some(orders) = self.pods.get(&uid).map(watch::Sender::subscribe) else { return };
+        // Its containers end with their last handles.
+        self.parts.roster.leave(&uid);
+        self.parts.network.detach(&uid);
+        let (parts, owner) = (self.parts.clone(), uid.clone());
+        let task = self.tasks.spawn(async move {
+            tokio::time::sleep(PANIC_PAUSE).await;
+            let saved = Checkpoint::load(&parts.dirs, &owner);
+            PodTask::new(parts, orders, saved).run().await
+        });
+        self.owners.insert(task.id(), uid);
     }
 
     fn gone(&self, uid: &PodUid) {

@@ -19,6 +19,8 @@ use crate::retry::{SERVER, ServerBackoff, is_conflict};
 
 /// How often images and the rest are looked at (the kubelet's `nodeStatusUpdateFrequency`).
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Between two reports, whatever others do to the Node.
+const REPORT_GAP: Duration = Duration::from_millis(500);
 
 /// Keeps the Node object true: registers it, heartbeats, and learns the node's address range from it.
 pub(crate) struct NodeTask {
@@ -32,6 +34,8 @@ pub(crate) struct NodeTask {
     /// When the status was last sent.
     sent_at: Option<tokio::time::Instant>,
     failures: u32,
+    /// There was something to report, too soon after the last.
+    held: bool,
 }
 
 impl NodeTask {
@@ -42,7 +46,7 @@ impl NodeTask {
         stopping: watch::Receiver<Option<Duration>>,
     ) -> Self {
         let system = SystemInfo::detect();
-        Self { parts, images, registered, stopping, system, node: None, sent_at: None, failures: 0 }
+        Self { parts, images, registered, stopping, system, node: None, sent_at: None, failures: 0, held: false }
     }
 
     pub(crate) async fn run(mut self) {
@@ -64,7 +68,11 @@ impl NodeTask {
         pin_mut!(events);
         let mut listed = false;
         loop {
-            let wait = if self.failures > 0 { SERVER.delay(self.failures) } else { LOOK_EVERY };
+            let wait = match (self.held, self.failures) {
+                (true, _) => REPORT_GAP,
+                (false, 0) => LOOK_EVERY,
+                (false, failures) => SERVER.delay(failures),
+            };
             // Both are cancel-safe: the stream keeps its place, the timer is made anew.
             tokio::select! {
                 Some(event) = events.next() => match event {
@@ -131,12 +139,17 @@ impl NodeTask {
 
     /// Sends the status if it changed, or was not sent for long.
     async fn report(&mut self) {
+        self.held = false;
         let config = &self.parts.config;
         let Some(node) = &self.node else { return };
         let theirs = node.status.as_ref();
         let ours = status::status(config, &self.system, self.images.list().await, theirs, config.clock.now());
         let is_old = self.sent_at.is_none_or(|at| at.elapsed() >= config.node_status_interval);
         if !is_old && !status::differs(&ours, theirs) {
+            return;
+        }
+        self.held = self.sent_at.is_some_and(|at| at.elapsed() < REPORT_GAP);
+        if self.held {
             return;
         }
         let patch = Patch::Merge(json!({"status": ours}));

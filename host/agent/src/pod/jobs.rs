@@ -1,6 +1,6 @@
 //! Carrying out actions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container as ContainerWire, Pod};
@@ -33,12 +33,31 @@ pub(super) struct Context {
     pub(super) parts: Arc<Parts>,
     pub(super) pod: Arc<Pod>,
     pub(super) uid: PodUid,
+    pub(super) ground: Ground,
+}
+
+/// What jobs of a pod write on disk, they write one after the other, and nothing once the pod was removed.
+#[derive(Clone, Default)]
+pub(super) struct Ground(Arc<Mutex<bool>>);
+
+impl Ground {
+    /// `None` when the pod was removed. Blocks.
+    pub(super) fn write<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let removed = self.0.lock().expect("no panic while held");
+        (!*removed).then(work)
+    }
+
+    fn remove(&self, work: impl FnOnce()) {
+        let mut removed = self.0.lock().expect("no panic while held");
+        *removed = true;
+        work();
+    }
 }
 
 impl PodTask {
     pub(super) fn act(&mut self, action: Action) {
         tracing::debug!(pod = self.name(), namespace = self.namespace(), ?action, "act");
-        let context = Context { parts: self.parts.clone(), pod: self.pod.clone(), uid: self.uid.clone() };
+        let context = self.context();
         match action {
             Action::Attach => drop(self.jobs.spawn(context.attach())),
             Action::MountVolumes => drop(self.jobs.spawn(context.mount_volumes())),
@@ -106,7 +125,7 @@ impl PodTask {
     /// Compares the volumes with their sources while containers run.
     pub(super) fn sync_volumes(&mut self) {
         self.sync_at = None;
-        let context = Context { parts: self.parts.clone(), pod: self.pod.clone(), uid: self.uid.clone() };
+        let context = self.context();
         self.jobs.spawn(async move {
             // What cannot be had now stays as it is in the volume.
             if let Err(error) = context.set_up_volumes().await {
@@ -123,7 +142,7 @@ impl PodTask {
     }
 
     fn identity(&self) -> PodIdentity {
-        let context = Context { parts: self.parts.clone(), pod: self.pod.clone(), uid: self.uid.clone() };
+        let context = self.context();
         context.identity(self.state.ip.expect("invariant: a start follows the network"))
     }
 
@@ -176,7 +195,7 @@ impl Context {
             let content = volumes::project(volume, &fields, &sources, &config.host_path_roots);
             contents.push((volume.name.clone(), content.map_err(|error| error.to_string())?));
         }
-        let (dirs, uid) = (self.parts.dirs.clone(), self.uid.clone());
+        let (dirs, uid, ground) = (self.parts.dirs.clone(), self.uid.clone(), self.ground.clone());
         let place = move || {
             let place = |(name, content): (String, volumes::VolumeContent)| {
                 let mounted = volumes::materialize(dirs.volume(&uid, &name), &content);
@@ -184,7 +203,8 @@ impl Context {
                     mounted.map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : {error}"))?;
                 Ok((name, mounted))
             };
-            contents.into_iter().map(place).collect()
+            let removed = || Err("the pod was removed".to_owned());
+            ground.write(|| contents.into_iter().map(place).collect()).unwrap_or_else(removed)
         };
         blocking(place).await
     }
@@ -332,16 +352,17 @@ impl Context {
     async fn tear_down(self, remove: bool) -> Done {
         if remove {
             let context = self.clone();
-            blocking(move || {
-                let name = context.pod.metadata.name.as_deref().unwrap_or_default();
-                context.parts.logs.remove(LogOwner { namespace: context.namespace(), name, uid: &context.uid });
-                if let Err(error) = context.parts.dirs.remove(&context.uid) {
-                    tracing::warn!(pod = name, %error, "a pod's directory was not removed");
-                }
-            })
-            .await;
+            blocking(move || context.ground.clone().remove(|| context.remove_from_disk())).await;
         }
         Done::Observed(Observation::TornDown { removed: remove })
+    }
+
+    fn remove_from_disk(&self) {
+        let name = self.pod.metadata.name.as_deref().unwrap_or_default();
+        self.parts.logs.remove(LogOwner { namespace: self.namespace(), name, uid: &self.uid });
+        if let Err(error) = self.parts.dirs.remove(&self.uid) {
+            tracing::warn!(pod = name, %error, "a pod's directory was not removed");
+        }
     }
 
     async fn delete(self) -> Done {

@@ -90,10 +90,6 @@ impl PodTask {
             context.tell(container, Severity::Normal, "BackOff", format!("Back-off pulling image {image:?}"));
         }
     }
-
-    fn context(&self) -> Context {
-        Context { parts: self.parts.clone(), pod: self.pod.clone(), uid: self.uid.clone() }
-    }
 }
 
 impl Context {

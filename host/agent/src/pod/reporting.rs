@@ -71,9 +71,9 @@ impl PodTask {
         }
         self.checkpoint = encoded.hash;
         self.checkpointing = true;
-        let (dirs, uid) = (self.parts.dirs.clone(), self.uid.clone());
+        let (dirs, uid, ground) = (self.parts.dirs.clone(), self.uid.clone(), self.ground.clone());
         self.jobs.spawn_blocking(move || {
-            encoded.write(&dirs, &uid);
+            ground.write(|| encoded.write(&dirs, &uid));
             Done::Checkpointed
         });
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wasmk_agent::*;
 
-/// What is called `…-missing` cannot be pulled, `…-broken` is no wasm, `…-http` is a handler.
+/// What has `missing` in its name cannot be pulled, `broken` is no wasm, `http` is a handler, `panic` panics at first.
 #[derive(Default)]
 pub(crate) struct FakeImages {
     here: Mutex<BTreeSet<String>>,
@@ -25,7 +25,12 @@ impl Images for FakeImages {
     }
 
     async fn pull(&self, reference: &str, _: &[Credential]) -> Result<Image, ImageError> {
-        self.pulls.lock().unwrap().push(reference.to_owned());
+        let is_first = {
+            let mut pulls = self.pulls.lock().unwrap();
+            pulls.push(reference.to_owned());
+            pulls.iter().filter(|pull| *pull == reference).count() == 1
+        };
+        assert!(!(is_first && reference.contains("panic")), "as the test wants it");
         if reference.contains("missing") {
             return Err(ImageError::NotFound(format!("{reference} is in no registry")));
         }

@@ -262,3 +262,15 @@ async fn hundreds_of_pods_come_up_with_one_pull_and_go_again() {
     assert_eq!(std::fs::read_dir(world.data.path().join("pods")).unwrap().count(), 0);
     agent.shutdown(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn a_bug_in_one_pod_is_not_the_end_of_the_others() {
+    let world = World::new();
+    let agent = world.agent().await;
+    world.pod("web", one("app:v1"));
+    world.ready("web").await;
+    world.pod("panics", one("panic-once:v1"));
+    world.ready("panics").await;
+    assert!(!world.runtime.started(0).await.has_ended());
+    agent.shutdown(Duration::ZERO).await;
+}
