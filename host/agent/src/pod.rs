@@ -1,5 +1,6 @@
 //! One task a pod: plan, do, look, report.
 
+mod context;
 mod ending;
 mod jobs;
 mod news;
@@ -14,6 +15,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use context::{Context, Ground};
 
 use crate::checkpoint::Checkpoint;
 use crate::lifecycle::{self, Intent, Observation, PodModel, PodState, PodView, ProbeKind};
@@ -46,7 +49,7 @@ pub(crate) struct PodTask {
     state: PodState,
     intent: Intent,
     jobs: JoinSet<Done>,
-    ground: jobs::Ground,
+    ground: Ground,
     live: HashMap<String, Live>,
     programs: HashMap<String, Prepared>,
     volumes: MountedVolumes,
@@ -112,7 +115,7 @@ impl PodTask {
             state,
             intent: Intent::Run,
             jobs: JoinSet::new(),
-            ground: jobs::Ground::default(),
+            ground: Ground::default(),
             live: HashMap::new(),
             programs: HashMap::new(),
             volumes: MountedVolumes::new(),
@@ -331,9 +334,9 @@ impl PodTask {
         self.model.readiness_gates.iter().all(holds)
     }
 
-    fn context(&self) -> jobs::Context {
+    fn context(&self) -> Context {
         let (parts, pod, uid, ground) = (self.parts.clone(), self.pod.clone(), self.uid.clone(), self.ground.clone());
-        jobs::Context { parts, pod, uid, ground }
+        Context { parts, pod, uid, ground }
     }
 
     fn namespace(&self) -> &str {

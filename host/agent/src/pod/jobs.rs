@@ -1,24 +1,23 @@
 //! Carrying out actions.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container as ContainerWire, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 
+use super::context::Context;
 use super::{Done, Live, PodTask, news, probing};
 use crate::env::{self, ConfigError, Env};
 use crate::events::Severity;
-use crate::fields::FieldContext;
 use crate::lifecycle::{Action, Intent, KillReason, Observation, ProbeKind, Run};
 use crate::logs::{LiveLog, LogOwner};
-use crate::parts::Parts;
 use crate::programs::{Prepared, Progress, PullPolicy};
 use crate::retry::{is_conflict, is_not_found};
 use crate::sources::{SourceKind, SourceRef};
 use crate::volumes::{self, MountedVolumes};
-use crate::{Container, ContainerSpec, Credential, PodIdentity, PodUid, RequestFault};
+use crate::{Container, ContainerSpec, Credential, PodIdentity, RequestFault};
 
 /// The last report goes out before the object does, if the server takes it within this time.
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,33 +25,6 @@ const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 const LOG_END_TIMEOUT: Duration = Duration::from_secs(2);
 /// `terminationMessagePolicy: FallbackToLogsOnError` takes so much of the log.
 pub(super) const MESSAGE_BYTES_MAX: usize = 2048;
-
-/// What jobs take along instead of the task.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub(super) parts: Arc<Parts>,
-    pub(super) pod: Arc<Pod>,
-    pub(super) uid: PodUid,
-    pub(super) ground: Ground,
-}
-
-/// What jobs of a pod write on disk, they write one after the other, and nothing once the pod was removed.
-#[derive(Clone, Default)]
-pub(super) struct Ground(Arc<Mutex<bool>>);
-
-impl Ground {
-    /// `None` when the pod was removed. Blocks.
-    pub(super) fn write<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        let removed = self.0.lock().expect("no panic while held");
-        (!*removed).then(work)
-    }
-
-    fn remove(&self, work: impl FnOnce()) {
-        let mut removed = self.0.lock().expect("no panic while held");
-        *removed = true;
-        work();
-    }
-}
 
 impl PodTask {
     pub(super) fn act(&mut self, action: Action) {
@@ -163,19 +135,6 @@ impl Context {
         match self.parts.network.attach(&self.identity(ip)).await {
             Ok(()) => Done::Observed(Observation::Attached(ip)),
             Err(error) => Done::Observed(Observation::AttachFailed(error.to_string())),
-        }
-    }
-
-    fn identity(&self, ip: std::net::Ipv4Addr) -> PodIdentity {
-        let hostname = self.pod.spec.as_ref().and_then(|spec| spec.hostname.clone());
-        let name = self.pod.metadata.name.clone().unwrap_or_default();
-        PodIdentity {
-            namespace: self.namespace().to_owned(),
-            hostname: hostname.unwrap_or_else(|| name.clone()),
-            name,
-            uid: self.uid.clone(),
-            ip,
-            labels: self.pod.metadata.labels.clone().unwrap_or_default(),
         }
     }
 
@@ -380,21 +339,6 @@ impl Context {
             }
             _ => Done::Observed(Observation::Deleted),
         }
-    }
-
-    fn fields(&self, ip: Option<std::net::Ipv4Addr>) -> FieldContext<'_> {
-        let config = &self.parts.config;
-        FieldContext { pod: &self.pod, pod_ip: ip.map(Into::into), host_ip: config.node_ip, node: config.resources }
-    }
-
-    fn container(&self, name: &str) -> &ContainerWire {
-        let spec = self.pod.spec.as_ref().expect("invariant: it has containers");
-        let mut all = spec.init_containers.iter().flatten().chain(&spec.containers);
-        all.find(|container| container.name == name).expect("invariant: the plan names containers of this spec")
-    }
-
-    fn namespace(&self) -> &str {
-        self.pod.metadata.namespace.as_deref().unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::PodTask;
-use super::jobs::Context;
+use super::context::Context;
 use crate::events::{News, Severity};
 use crate::lifecycle::{self, KillReason, Observation, ProbeKind, Role};
 
