@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dashmap::DashMap;
 use http::{Request, Response};
 use wasmk_agent::{Credential, Image, ImageError, ImageSummary, Images};
 use wasmk_images::{
@@ -13,7 +14,12 @@ use wasmk_images::{
 pub(crate) struct NodeImages {
     store: Arc<ImageStore>,
     registry: KubeTransport,
+    /// Images that were unpacked and verified since the start: hashing a file for each start of a container adds up.
+    verified: DashMap<wasmk_images::Digest, Image>,
 }
+
+/// Images remembered as verified; past it they are verified anew.
+const VERIFIED_MAX: usize = 4096;
 
 /// The client of the API takes bodies as a whole; wasm files are some megabytes.
 const SENT_BYTES_MAX: usize = 1 << 30;
@@ -24,15 +30,24 @@ pub struct KubeTransport(pub kube::Client);
 
 impl NodeImages {
     pub(crate) fn open(dir: &Path, client: kube::Client) -> Result<Self, OpenStoreError> {
-        Ok(Self { store: Arc::new(ImageStore::open(dir)?), registry: KubeTransport(client) })
+        Ok(Self { store: Arc::new(ImageStore::open(dir)?), registry: KubeTransport(client), verified: DashMap::new() })
     }
 
     /// Verifying reads the whole file: not on a thread that others wait for.
     async fn unpacked(&self, digest: wasmk_images::Digest) -> Result<Image, ImageError> {
-        let store = self.store.clone();
-        let unpacked = tokio::task::spawn_blocking(move || store.unpack(&digest)).await;
+        let known = self.verified.get(&digest).map(|known| known.clone());
+        if let Some(known) = known.filter(|known| known.wasm.exists()) {
+            return Ok(known);
+        }
+        let (store, wanted) = (self.store.clone(), digest.clone());
+        let unpacked = tokio::task::spawn_blocking(move || store.unpack(&wanted)).await;
         let unpacked = unpacked.map_err(|error| ImageError::Broken(error.to_string()))?;
-        unpacked.map(image).map_err(|error| broken(&error))
+        let image = unpacked.map(image).map_err(|error| broken(&error))?;
+        if self.verified.len() >= VERIFIED_MAX {
+            self.verified.clear();
+        }
+        self.verified.insert(digest, image.clone());
+        Ok(image)
     }
 }
 

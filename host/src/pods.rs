@@ -69,7 +69,7 @@ impl agent::Network for Pods {
             return Err(ProbeError::Other("guests serve plain HTTP: use scheme HTTP".to_owned()));
         }
         let uri = format!("http://{}:{}{}", pod.ip(), probe.port, probe.path);
-        let mut request = Request::get(uri).header("user-agent", "kube-probe/1.34");
+        let mut request = Request::get(uri);
         for (name, value) in &probe.headers {
             request = request.header(name, value);
         }

@@ -61,7 +61,9 @@ impl Delete {
         {
             match self.delete(&session, &target).await {
                 Ok(uid) => pending.push((target, uid)),
-                Err(error) if self.ignore_not_found && is_not_found(&error) => {}
+                // What was listed a moment ago may be gone with its owner.
+                Err(error)
+                    if is_not_found(&error) && (self.ignore_not_found || self.all || self.selector.is_some()) => {}
                 Err(error) => {
                     eprintln!("{}", crate::session::explain(&error));
                     failure = Some(error);

@@ -64,7 +64,7 @@ pub(crate) async fn named_only(session: &Session, arguments: &[String], files: &
     }
     match resolve(session, arguments).await? {
         Targets::Named(named) => Ok(named),
-        Targets::Lists(_) => bail!("say which one: {}/NAME", arguments[0]),
+        Targets::Lists(_) => bail!("say which one: {}/NAME, or NAME after it", arguments[0]),
     }
 }
 

@@ -70,7 +70,6 @@ impl Load {
         for client in self.clients {
             client.join().expect("no client panics");
         }
-        let report = self.report.lock().expect("no client panics").clone();
-        report
+        self.report.lock().expect("no client panics").clone()
     }
 }
