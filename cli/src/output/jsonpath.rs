@@ -89,7 +89,7 @@ fn take<'a>(step: &Step, value: &'a Value) -> Vec<&'a Value> {
                 let found = walk(path, item);
                 match comparison {
                     None => !found.is_empty(),
-                    Some((wanted, constant)) => found.iter().any(|value| *value == constant) == *wanted,
+                    Some((wanted, constant)) => found.contains(&constant) == *wanted,
                 }
             };
             items.iter().filter(holds).collect()
