@@ -76,6 +76,7 @@ async fn dispatch(args: Cli) -> Result<ExitCode> {
 /// A duration as people write it: `90`, `5s`, `1m30s`, `2h`; in seconds.
 pub(crate) fn seconds(text: &str) -> Result<f64> {
     if let Ok(seconds) = text.parse::<f64>() {
+        anyhow::ensure!((0.0..1e9).contains(&seconds), "{text} is no duration; write 90s, 5m or 1h30m");
         return Ok(seconds);
     }
     let mut total = 0.0;
@@ -97,6 +98,7 @@ pub(crate) fn seconds(text: &str) -> Result<f64> {
             };
         rest = &rest[unit..];
     }
+    anyhow::ensure!((0.0..1e9).contains(&total), "{text} is too long a duration");
     Ok(total)
 }
 
@@ -128,6 +130,8 @@ mod tests {
         assert_eq!(seconds("90").unwrap(), 90.0);
         assert_eq!(seconds("1m30s").unwrap(), 90.0);
         assert_eq!(seconds("1500ms").unwrap(), 1.5);
-        assert!(seconds("5 parsecs").is_err());
+        for wrong in ["5 parsecs", "-1", "inf", "nan", "99999999999h"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

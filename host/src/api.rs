@@ -12,7 +12,10 @@ use futures::FutureExt;
 use serde::Deserialize;
 use tower::ServiceExt;
 use wasmk_agent::{AgentHandle, LogError, LogOptions, LogQuery, PodUid, Stream};
-use wasmk_network::NodeApi;
+use wasmk_network::{NodeApi, PeerIdentity};
+
+/// The group of administrators and of the API server itself.
+const MASTERS: &str = "system:masters";
 
 pub(crate) fn node_api(agent: AgentHandle) -> NodeApi {
     let router = Router::new()
@@ -22,7 +25,14 @@ pub(crate) fn node_api(agent: AgentHandle) -> NodeApi {
         .with_state(agent);
     Arc::new(move |request| {
         let router = router.clone();
+        // Other nodes are trusted with requests to pods, not with what pods write.
+        let peer = request.extensions().get::<PeerIdentity>();
+        let is_admitted = peer.is_some_and(|peer| peer.organizations.iter().any(|group| group == MASTERS));
         async move {
+            if !is_admitted && request.uri().path() != "/healthz" {
+                let refusal = (StatusCode::FORBIDDEN, "the node API is for the control plane").into_response();
+                return refusal.map(wasmk_network::boxed);
+            }
             let response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
             response.map(wasmk_network::boxed)
         }

@@ -40,6 +40,19 @@ impl Identity {
         Some(Self { certificate_pem: read(CERTIFICATE)?, key_pem: read(KEY)?, ca_pem: read(AUTHORITY)? })
     }
 
+    /// Whether it is a node's of this name, and of the cluster that the token (if there is one) is for.
+    pub fn is_for(&self, node_name: &str, token: Option<&str>) -> bool {
+        let kept = rustls_pki_types::pem::PemObject::from_pem_slice(self.certificate_pem.as_bytes());
+        let certificate: Option<CertificateDer<'_>> = kept.ok();
+        let is_named = certificate.is_some_and(|der| {
+            let subject = format!("system:node:{node_name}");
+            let parsed = x509_parser::parse_x509_certificate(&der).ok();
+            let names = parsed.as_ref().map(|(_, parsed)| parsed.subject().iter_common_name());
+            names.into_iter().flatten().any(|name| name.as_str().is_ok_and(|name| name == subject))
+        });
+        is_named && token.is_none_or(|token| crate::join::is_authority_of(&self.ca_pem, token))
+    }
+
     /// Keeps it in `dir`, readable by the owner alone. The certificate goes last: without it there is no identity.
     pub fn store(&self, dir: &Path) -> Result<(), IdentityError> {
         let failed = |source| IdentityError::Write { path: dir.to_owned(), source };

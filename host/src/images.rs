@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use dashmap::DashMap;
@@ -18,6 +19,9 @@ pub(crate) struct NodeImages {
     verified: DashMap<wasmk_images::Digest, Image>,
 }
 
+/// How long something without a name is left alone: a push sends its blobs before the manifest.
+const GARBAGE_GRACE: Duration = Duration::from_secs(3600);
+
 /// Images remembered as verified; past it they are verified anew.
 const VERIFIED_MAX: usize = 4096;
 
@@ -31,6 +35,21 @@ pub struct KubeTransport(pub kube::Client);
 impl NodeImages {
     pub(crate) fn open(dir: &Path, client: kube::Client) -> Result<Self, OpenStoreError> {
         Ok(Self { store: Arc::new(ImageStore::open(dir)?), registry: KubeTransport(client), verified: DashMap::new() })
+    }
+
+    /// Removes what no name leads to and no container of this process was started from.
+    pub(crate) async fn tidy(&self) {
+        let (store, used) = (self.store.clone(), self.verified.clone());
+        let collected = tokio::task::spawn_blocking(move || {
+            store.collect_garbage(|digest| used.contains_key(digest), SystemTime::now(), GARBAGE_GRACE)
+        });
+        match collected.await {
+            Ok(Ok(collected)) => {
+                tracing::info!(files = collected.files, bytes = collected.bytes, "collected garbage of images")
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "collect garbage of images"),
+            Err(_) => {}
+        }
     }
 
     /// Verifying reads the whole file: not on a thread that others wait for.

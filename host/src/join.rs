@@ -75,6 +75,13 @@ fn split_token(token: &str) -> Result<(&str, &str), JoinError> {
     }
 }
 
+/// Whether a token is for the cluster of this authority.
+pub(crate) fn is_authority_of(ca_pem: &str, token: &str) -> bool {
+    let der = CertificateDer::from_pem_slice(ca_pem.as_bytes());
+    let found = der.map(|der| hex::encode(Sha256::digest(&der)));
+    matches!((split_token(token), found), (Ok((hash, _)), Ok(found)) if hash.eq_ignore_ascii_case(&found))
+}
+
 /// The server's authority, fetched without trust and then checked against the token.
 async fn authority(server: &Uri, hash: &str) -> Result<String, JoinError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -131,8 +138,20 @@ fn signing_request(key: &KeyPair, node_name: &str) -> Result<String, rcgen::Erro
     parameters.serialize_request(key)?.pem()
 }
 
-/// One request on a connection of its own.
+/// A server that says nothing is not waited for.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
 async fn exchange(
+    server: &Uri,
+    tls: ClientConfig,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, JoinError> {
+    let late = |_| JoinError::Unreachable { server: server.to_string(), why: "no answer".to_owned() };
+    tokio::time::timeout(ANSWER_TIMEOUT, exchange_unlimited(server, tls, request)).await.map_err(late)?
+}
+
+/// One request on a connection of its own.
+async fn exchange_unlimited(
     server: &Uri,
     tls: ClientConfig,
     mut request: Request<Full<Bytes>>,

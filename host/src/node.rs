@@ -29,12 +29,12 @@ impl Node {
         let network = network(&config, identity)?;
         let runtime = Runtime::new(runtime_config(&config))?;
         let pods = Pods::new(network.clone());
-        let images = NodeImages::open(&config.image_dir, client.clone())?;
+        let images = Arc::new(NodeImages::open(&config.image_dir, client.clone())?);
         let (listener, port) = reserve(&config).await?;
         let agent = Agent::start(
             agent_config(&config, port),
             client.clone(),
-            Arc::new(images),
+            images.clone(),
             Arc::new(NodeRuntime { runtime, pods: pods.clone() }),
             pods,
         )?;
@@ -43,6 +43,7 @@ impl Node {
             Self { address: mesh.address(), agent, network, tasks: TaskTracker::new(), stop: CancellationToken::new() };
         node.tasks.spawn(mesh.run());
         node.tasks.spawn(tables::run(client.clone(), node.network.clone(), config.name.clone(), node.stop.clone()));
+        node.tasks.spawn(tidy(images, node.stop.clone()));
         node.tasks.spawn(problems::run(client, config.name, node.network.listener_problems(), node.stop.clone()));
         Ok(node)
     }
@@ -64,6 +65,15 @@ impl Node {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Collects the garbage of images at the start and every hour.
+async fn tidy(images: Arc<NodeImages>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(3600);
+    let mut ticks = tokio::time::interval(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        images.tidy().await;
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn run(
         for problem in now.iter().filter(|problem| !known.contains(*problem)) {
             let event = event(&node_name, problem);
             let api = Api::<Event>::namespaced(client.clone(), &problem.service.namespace);
-            if let Err(error) = api.create(&PostParams::default(), &event).await {
+            if let Some(Err(error)) = stop.run_until_cancelled(api.create(&PostParams::default(), &event)).await {
                 tracing::warn!(%error, service = %problem.service.name, "report a port that is not open");
             }
         }

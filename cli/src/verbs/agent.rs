@@ -27,13 +27,14 @@ impl Agent {
     pub(crate) async fn run(self) -> Result<()> {
         init_process();
         let data_dir = super::data_dir(self.data_dir.clone())?;
+        let server = with_port(&self.server)?;
         let node_ip = match self.node.node_ip {
             Some(ip) => ip,
-            None => own_address(&self.server).await?,
+            None => own_address(&server).await?,
         };
         let name = self.node.name()?;
-        let identity = self.identity(&data_dir.join("identity"), &name, node_ip).await?;
-        let config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &self.server)?;
+        let identity = self.identity(&data_dir.join("identity"), &server, &name, node_ip).await?;
+        let config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &server)?;
         let node = Node::start(config, &identity).await?;
         let mut stop = Stop::new()?;
         // Both arms only wait; the node goes on starting until it is told to stop.
@@ -55,16 +56,28 @@ impl Agent {
     }
 
     /// What the node was given when it joined, or is given now.
-    async fn identity(&self, dir: &Path, name: &str, ip: IpAddr) -> Result<Identity> {
-        if let Some(identity) = Identity::load(dir) {
+    async fn identity(&self, dir: &Path, server: &str, name: &str, ip: IpAddr) -> Result<Identity> {
+        // A name or a cluster that changed needs a certificate that says so.
+        let kept = Identity::load(dir).filter(|identity| identity.is_for(name, self.token.as_deref()));
+        if let Some(identity) = kept {
             return Ok(identity);
         }
         let token = self.token.as_deref().context("a node that joins needs --token; `wasmk server` prints it")?;
-        let request = JoinRequest { server: &self.server, token, node_name: name, addresses: &[ip] };
+        let request = JoinRequest { server, token, node_name: name, addresses: &[ip] };
         let identity = progress::during("joining the cluster", join(&request)).await?;
         identity.store(dir)?;
         Ok(identity)
     }
+}
+
+/// The URL with the API's usual port where it has none.
+fn with_port(server: &str) -> Result<String> {
+    let uri: http::Uri = server.parse().with_context(|| format!("--server {server}"))?;
+    let host = uri.host().with_context(|| format!("--server {server} names no host"))?;
+    if uri.scheme_str() != Some("https") {
+        anyhow::bail!("--server {server}: write it as https://HOST:PORT");
+    }
+    Ok(format!("https://{host}:{}", uri.port_u16().unwrap_or(6443)))
 }
 
 /// The address of this machine that leads to the server.

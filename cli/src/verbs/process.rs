@@ -41,6 +41,10 @@ impl ControlPlaneFlags {
         config.advertise = self.advertise_address;
         config.extra_names.clone_from(&self.tls_san);
         config.registry = registry;
+        let all = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 64, 0, 0), 10);
+        if !all.contains(&self.cluster_cidr) {
+            bail!("--cluster-cidr {} is not within {all}, which is where pods can live", self.cluster_cidr);
+        }
         if self.cluster_cidr.prefix_len() > 20 {
             bail!("--cluster-cidr {} is too small: each node takes a /20", self.cluster_cidr);
         }
@@ -175,24 +179,30 @@ pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 /// Ctrl-C, and what the system sends to end a process.
 pub(crate) struct Stop {
     #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+    signals: [tokio::signal::unix::Signal; 2],
 }
 
 impl Stop {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("listen for SIGTERM")?,
+            signals: {
+                use tokio::signal::unix::{SignalKind, signal};
+                [
+                    signal(SignalKind::interrupt()).context("listen for Ctrl-C")?,
+                    signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+                ]
+            },
         })
     }
 
     #[cfg(unix)]
     pub(crate) async fn wait(&mut self) {
+        let [interrupt, terminate] = &mut self.signals;
         // Both are cancel-safe: a signal that came is remembered.
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
 

@@ -11,6 +11,8 @@ use crate::progress;
 
 /// How long a detached cluster may take to answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a stop may take: draining, and then writing what is left.
+const STOP_LIMIT: Duration = Duration::from_secs(120);
 const PID_FILE: &str = "up.pid";
 
 #[derive(Args)]
@@ -38,18 +40,20 @@ impl Up {
         if self.detach {
             return detach(&data_dir).await;
         }
+        // Held to the end of the process: it says that the process id in the directory is ours.
+        let _lock = lock(&data_dir)?;
         init_process();
-        let node_ip = self.node.node_ip.unwrap_or(self.control_plane.bind_address);
         let name = self.node.name()?;
         let config = self.control_plane.server_config(&data_dir, registry(&data_dir)?)?;
         let server = wasmk_scheduler::Server::start(config).await?;
+        let node_ip = self.node.node_ip.unwrap_or(server.advertised().ip());
         let issued = server.issue_node(&name, &[node_ip])?;
         let identity = wasmk_host::Identity {
             certificate_pem: issued.certificate_pem,
             key_pem: issued.key_pem,
             ca_pem: issued.ca_pem,
         };
-        let url = format!("https://{}", server.local_addr());
+        let url = format!("https://{}", server.advertised());
         let config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &url)?;
         let node = match wasmk_host::Node::start(config, &identity).await {
             Ok(node) => node,
@@ -66,8 +70,8 @@ impl Up {
             () = stop.wait() => Ok(false),
         }?;
         if is_ready {
-            std::fs::write(data_dir.join(PID_FILE), std::process::id().to_string()).context("write the process id")?;
             announce(&server, &name, started.elapsed());
+            std::fs::write(data_dir.join(PID_FILE), std::process::id().to_string()).context("write the process id")?;
             stop.wait().await;
         }
         say("stopping: waiting for requests in flight; Ctrl-C again ends at once");
@@ -84,7 +88,7 @@ impl Up {
 fn announce(server: &wasmk_scheduler::Server, name: &str, took: Duration) {
     let kubeconfig = server.kubeconfig_path().display();
     say(&format!("wasmk is ready after {:.2} s", took.as_secs_f64()));
-    say(&format!("  API         https://{}", server.local_addr()));
+    say(&format!("  API         https://{}", server.advertised()));
     say(&format!("  node        {name}"));
     say(&format!("  kubeconfig  {kubeconfig}"));
     say("wasmk finds the cluster by itself; for kubectl:");
@@ -142,16 +146,39 @@ impl Down {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        progress::during("waiting for requests in flight and containers to end", stopped).await;
+        let stopped = tokio::time::timeout(STOP_LIMIT, stopped);
+        let stopped = progress::during("waiting for requests in flight and containers to end", stopped).await;
+        stopped.with_context(|| format!("process {pid} is still at work after {STOP_LIMIT:?}"))?;
+        let _ = std::fs::remove_file(data_dir.join(PID_FILE));
         say("stopped; `wasmk up` finds everything again");
         Ok(())
     }
 }
 
+fn lock(data_dir: &Path) -> Result<File> {
+    std::fs::create_dir_all(data_dir).with_context(|| format!("make {}", data_dir.display()))?;
+    let path = data_dir.join("up.lock");
+    let file = File::create(&path).with_context(|| format!("write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => bail!(
+            "another wasmk runs the cluster of {}; stop it by `wasmk down`, or choose another --data-dir",
+            data_dir.display()
+        ),
+    }
+}
+
 /// The process that runs the cluster of this directory, if it says so and is alive.
 fn running(data_dir: &Path) -> Option<u32> {
-    let pid = std::fs::read_to_string(data_dir.join(PID_FILE)).ok()?.trim().parse().ok()?;
-    is_alive(pid).then_some(pid)
+    let pid: u32 = std::fs::read_to_string(data_dir.join(PID_FILE)).ok()?.trim().parse().ok()?;
+    let is_ours = pid > 1 && is_alive(pid) && is_store_locked(data_dir);
+    is_ours.then_some(pid)
+}
+
+/// Whether a process holds the store of this directory: a process id alone may belong to another by now.
+fn is_store_locked(data_dir: &Path) -> bool {
+    let Ok(file) = File::open(data_dir.join("up.lock")) else { return false };
+    matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))
 }
 
 #[cfg(unix)]

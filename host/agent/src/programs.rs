@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, WeakShared};
 use tokio::sync::Semaphore;
 
 use crate::{Credential, Image, ImageError, Images, PrepareError, Program, Runtime};
@@ -197,42 +197,31 @@ fn fault(error: ImageError) -> ImageFault {
 }
 
 /// Futures that are run once however many ask, by key.
-struct Flights<K, T>(Mutex<HashMap<K, Shared<BoxFuture<'static, T>>>>);
+///
+/// Kept weakly: a shared future only goes on while somebody waits for it, so one that everybody left must go, with the
+/// permits that it holds.
+struct Flights<K, T: Clone>(Mutex<HashMap<K, WeakShared<BoxFuture<'static, T>>>>);
 
 impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Flights<K, T> {
-    /// A caller that goes away does not stop it for the others.
+    /// A caller that goes away does not stop it for the others; the last one does.
     async fn join(&self, key: K, make: impl Future<Output = T> + Send + 'static) -> T {
         let flight = {
             let mut flights = self.0.lock().expect("no panic while held");
-            flights.entry(key.clone()).or_insert_with(|| make.boxed().shared()).clone()
-        };
-        let mut landing = Landing { flights: self, key, flight: flight.clone(), landed: false };
-        let result = flight.await;
-        landing.landed = true;
-        result
-    }
-}
-
-/// Takes a flight that has ended, by a result or a panic, off the board. One that a caller merely left goes on.
-struct Landing<'a, K: Eq + Hash, T: Clone> {
-    flights: &'a Flights<K, T>,
-    key: K,
-    flight: Shared<BoxFuture<'static, T>>,
-    landed: bool,
-}
-
-impl<K: Eq + Hash, T: Clone> Drop for Landing<'_, K, T> {
-    fn drop(&mut self) {
-        if self.landed || std::thread::panicking() {
-            let mut flights = self.flights.0.lock().expect("no panic while held");
-            if flights.get(&self.key).is_some_and(|known| known.ptr_eq(&self.flight)) {
-                flights.remove(&self.key);
+            flights.retain(|_, flight| flight.upgrade().is_some());
+            match flights.get(&key).and_then(WeakShared::upgrade) {
+                Some(flight) => flight,
+                None => {
+                    let flight = make.boxed().shared();
+                    flights.insert(key, flight.downgrade().expect("a future that nobody polled is not done"));
+                    flight
+                }
             }
-        }
+        };
+        flight.await
     }
 }
 
-impl<K, T> Default for Flights<K, T> {
+impl<K, T: Clone> Default for Flights<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
@@ -251,6 +240,22 @@ mod tests {
         assert_eq!(policy("hello:v1"), PullPolicy::IfNotPresent);
         assert_eq!(policy("hello@sha256:00"), PullPolicy::IfNotPresent);
         assert_eq!(PullPolicy::new(Some("Never"), "hello"), PullPolicy::Never);
+    }
+
+    #[tokio::test]
+    async fn what_everybody_left_gives_its_permit_back() {
+        let flights = Flights::<&str, u32>::default();
+        let permits = Arc::new(Semaphore::new(1));
+        let holder = permits.clone();
+        let mut abandoned = Box::pin(flights.join("a", async move {
+            let _permit = holder.acquire_owned().await.unwrap();
+            std::future::pending().await
+        }));
+        assert!(futures::poll!(&mut abandoned).is_pending());
+        assert_eq!(permits.available_permits(), 0);
+        drop(abandoned);
+        assert_eq!(flights.join("a", async { 7 }).await, 7);
+        assert_eq!(permits.available_permits(), 1);
     }
 
     #[tokio::test]

@@ -105,6 +105,9 @@ pub(crate) fn admit_write(
     let (Some(node), Some(path)) = (identity.node_name(), &target.resource) else { return Ok(()) };
     let allowed = match (path.resource.as_str(), old) {
         ("nodes" | "leases", None) => new["metadata"]["name"] == node,
+        ("pods", None) => false,
+        // Whose pod it is was looked up before; what counts is whose it is now.
+        ("pods", Some(old)) if old["spec"]["nodeName"] != node => false,
         ("pods", Some(old)) if path.subresource.is_empty() => same_but_for_annotations(old, new),
         _ => true,
     };

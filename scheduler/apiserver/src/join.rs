@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::info;
-use wasmk_api::{Reason, Status, names};
+use wasmk_api::{Key, Reason, Status, names};
 
 use crate::ApiServer;
 use crate::request::read_body;
@@ -57,6 +57,7 @@ async fn certify(server: &ApiServer, headers: &HeaderMap, body: axum::body::Body
     let request: JoinRequest = serde_json::from_slice(&body.bytes)
         .map_err(|error| Status::bad_request(format!("decode the join request: {error}")))?;
     check_node_name(&request.node_name)?;
+    check_node_is_free(server, &request.node_name)?;
     let authority = &server.settings.authority;
     let certificate = authority
         .sign_node(&request.csr, &request.node_name, &request.addresses, Timestamp::now())
@@ -65,8 +66,27 @@ async fn certify(server: &ApiServer, headers: &HeaderMap, body: axum::body::Body
     Ok(JoinResponse { certificate, ca: authority.certificate_pem().to_owned() })
 }
 
+/// A node that is at work keeps its name: a second one would act with its rights.
+fn check_node_is_free(server: &ApiServer, name: &str) -> Result<(), Status> {
+    let node = server.store.snapshot().get(&Key::new("nodes", "", name)).cloned();
+    let conditions = node.as_ref().and_then(|node| node.value()["status"]["conditions"].as_array());
+    let is_ready =
+        conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    match is_ready {
+        false => Ok(()),
+        true => Err(Status::new(
+            Reason::Conflict,
+            format!("node {name:?} is at work already; choose another name by --name, or wait until it is not ready"),
+        )),
+    }
+}
+
 /// A node's name becomes part of its certificate's subject and of many objects' fields.
 fn check_node_name(name: &str) -> Result<(), Status> {
+    if name == "localhost" || name == "kubernetes" || name.starts_with("kubernetes.") {
+        let message = format!("{name:?} is a name of the API server, not of a node; choose another by --name");
+        return Err(Status::bad_request(message));
+    }
     match names::check_dns1123_subdomain(name).first() {
         None => Ok(()),
         Some(fault) => Err(Status::bad_request(format!("{name:?} is no name for a node: {fault}"))),

@@ -19,12 +19,6 @@ impl Process {
         Self { child: child.unwrap_or_else(|error| panic!("start {command:?}: {error}")), log }
     }
 
-    /// Whether it runs, without a claim on the process.
-    pub fn is_running_now(&self) -> bool {
-        // SAFETY: signal 0 only asks whether the process is there.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, 0) == 0 }
-    }
-
     pub fn id(&self) -> u32 {
         self.child.id()
     }

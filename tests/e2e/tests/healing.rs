@@ -25,6 +25,7 @@ fn a_deleted_pod_is_replaced_and_a_trapped_container_restarted() {
     // A trap inside one request ends that request, not the replica.
     assert_eq!(get(&cluster.url(0, 30080, "/panic")).unwrap().status, 500);
     assert_eq!(cluster.get_ok(&url).status, 200);
+    let pods = cluster.items("pods -l app=hello");
     let restarts: Vec<&Value> = pods.iter().map(|pod| &pod["status"]["containerStatuses"][0]["restartCount"]).collect();
     assert!(restarts.iter().all(|count| **count == 0), "{restarts:?}");
     eventually(LIMIT, || match cluster.wasmk(&["logs", "-l", "app=hello"]) {

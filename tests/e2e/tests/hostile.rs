@@ -7,7 +7,7 @@ use wasmk_e2e::{Cluster, eventually, get};
 
 #[test]
 fn hostile_guests_hurt_nobody_but_themselves() {
-    let cluster = Cluster::up();
+    let mut cluster = Cluster::up();
     cluster.build("hello", "hello:v1");
     cluster.build("hostile", "hostile:v1");
     cluster.wasmk(&["apply", "-f", "manifests/hello.yaml"]);
@@ -42,7 +42,7 @@ fn hostile_guests_hurt_nobody_but_themselves() {
     let deleted = Instant::now();
     cluster.wasmk(&["delete", "-f", "manifests/hostile.yaml"]);
     assert!(deleted.elapsed() < Duration::from_secs(30), "deleting took {:?}", deleted.elapsed());
-    assert!(cluster.server.is_running_now());
+    assert!(cluster.server.is_running());
     assert_eq!(cluster.get_ok(&url).status, 200);
 }
 

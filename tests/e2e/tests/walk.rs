@@ -59,6 +59,7 @@ fn a_user_builds_applies_curls_scales_updates_undoes_and_deletes() {
         0 => Ok(()),
         count => Err(format!("{count} pods")),
     });
+    assert!(cluster.wasmk(&["get", "deploy,rs,pods"]).is_empty());
     assert!(get(&url).is_err(), "the port of a deleted Service still answers");
 }
 

@@ -17,11 +17,17 @@ pub(super) struct Outside {
     repository: String,
 }
 
+/// A registry that says nothing must not hold up pulls from others.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 impl Outside {
     pub(super) fn new(reference: &Reference, login: Option<(&str, &str)>) -> Self {
         let host = reference.registry.clone().unwrap_or_default();
         let protocol = if is_loopback(&host) { ClientProtocol::Http } else { ClientProtocol::Https };
-        let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
+        let (connect_timeout, read_timeout) = (Some(CONNECT_TIMEOUT), Some(READ_TIMEOUT));
+        let config = ClientConfig { protocol, connect_timeout, read_timeout, ..ClientConfig::default() };
+        let client = oci_client::Client::new(config);
         let auth = login.map_or(RegistryAuth::Anonymous, |(user, password)| {
             RegistryAuth::Basic(user.to_owned(), password.to_owned())
         });
