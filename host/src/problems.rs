@@ -1,6 +1,6 @@
 //! Says on a Service that one of its ports could not be opened on this node.
 
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -19,7 +19,11 @@ pub(crate) async fn run(
     loop {
         let now = problems.borrow_and_update().clone();
         for problem in now.iter().filter(|problem| !known.contains(*problem)) {
-            let event = event(&node_name, problem);
+            let services = Api::<Service>::namespaced(client.clone(), &problem.service.namespace);
+            // `describe` looks for events by uid.
+            let service = stop.run_until_cancelled(services.get(&problem.service.name)).await;
+            let uid = service.and_then(Result::ok).and_then(|service| service.metadata.uid);
+            let event = event(&node_name, problem, uid);
             let api = Api::<Event>::namespaced(client.clone(), &problem.service.namespace);
             if let Some(Err(error)) = stop.run_until_cancelled(api.create(&PostParams::default(), &event)).await {
                 tracing::warn!(%error, service = %problem.service.name, "report a port that is not open");
@@ -33,7 +37,7 @@ pub(crate) async fn run(
     }
 }
 
-fn event(node_name: &str, problem: &ListenerProblem) -> Event {
+fn event(node_name: &str, problem: &ListenerProblem, uid: Option<String>) -> Event {
     let (namespace, name) = (problem.service.namespace.to_string(), problem.service.name.to_string());
     let now = Time(jiff::Timestamp::now());
     Event {
@@ -47,6 +51,7 @@ fn event(node_name: &str, problem: &ListenerProblem) -> Event {
             api_version: Some("v1".to_owned()),
             name: Some(name),
             namespace: Some(namespace),
+            uid,
             ..Default::default()
         },
         type_: Some("Warning".to_owned()),

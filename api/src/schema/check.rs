@@ -136,7 +136,7 @@ impl Walk {
         match value {
             Value::String(_) | Value::Number(_) => {
                 if let Err(error) = Quantity::from_value(value) {
-                    self.fault(error.to_string());
+                    self.fault(format!("{}: {value}: {error}", self.path));
                 }
             }
             _ => self.wrong(owner, node, value),
@@ -256,7 +256,7 @@ mod tests {
         check(
             json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "resources": resources}]}}),
             expect![[r#"
-                spec.containers[0].resources.limits.x: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'
+                spec.containers[0].resources.limits.x: spec.containers[0].resources.limits.x: "1 GB": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'
             "#]],
         );
     }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Effect, Prepared, Reservation, metadata};
 use crate::kind::Kind;
-use crate::{Object, Status};
+use crate::{Object, Reason, Status};
 
 /// `DeleteOptions`, as far as they change what happens to the object.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,6 +26,18 @@ pub enum Propagation {
     Orphan,
 }
 
+/// What the cluster itself lives in, after the `NamespaceLifecycle` admission of Kubernetes.
+const KEPT_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
+
+fn check_may_be_deleted(kind: &Kind, current: &Object) -> Result<(), Status> {
+    let name = current.name();
+    if kind.kind != "Namespace" || !KEPT_NAMESPACES.contains(&name) {
+        return Ok(());
+    }
+    let message = format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted");
+    Err(Status::new(Reason::Forbidden, message).about(kind.plural, kind.group, name))
+}
+
 /// Removes `current`, or marks it as being deleted while a grace period, finalizers or, for a Namespace, its content ask
 /// for it. Deleting once more can only make the grace period shorter.
 pub fn delete(
@@ -34,6 +46,7 @@ pub fn delete(
     options: &DeleteOptions,
     context: &Context,
 ) -> Result<Prepared, Status> {
+    check_may_be_deleted(kind, current)?;
     metadata::check_preconditions(kind, current, options.uid.as_deref(), options.resource_version.as_deref())?;
     let grace = grace_seconds(kind, current.value(), options);
     let mut value = current.value().clone();

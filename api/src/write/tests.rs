@@ -232,3 +232,17 @@ fn a_secrets_plain_text_becomes_data() {
     "#]],
     );
 }
+
+#[test]
+fn the_namespaces_that_the_cluster_lives_in_stay() {
+    let namespace = |name: &str| {
+        let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "u"}, "spec": {"finalizers": ["kubernetes"]}});
+        let current = Object::new(Key::new("namespaces", "", name), 1, value);
+        let options = DeleteOptions::default();
+        with(&cluster([]), |context| delete(kind_of(current.value()), &current, &options, context)).map(drop)
+    };
+    for kept in ["default", "kube-system", "kube-public"] {
+        assert!(namespace(kept).unwrap_err().message.contains("may not be deleted"));
+    }
+    assert!(namespace("mine").is_ok());
+}

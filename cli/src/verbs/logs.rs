@@ -130,9 +130,17 @@ impl Logs {
             0 => bail!("{} has no pods yet", named.slashed()),
             1 => {}
             count if !self.all_pods => {
-                // The one that runs for longest, as kubectl chooses; the others are one flag away.
+                // A ready one that stays, and of those the oldest; the others are one flag away.
                 pods.sort_by_key(|pod| {
-                    (pod["status"]["phase"] != "Running", pod["metadata"]["creationTimestamp"].to_string())
+                    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+                    let is_ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+                    let is_leaving = pod["metadata"]["deletionTimestamp"].is_string();
+                    (
+                        is_leaving,
+                        !is_ready,
+                        pod["status"]["phase"] != "Running",
+                        pod["metadata"]["creationTimestamp"].to_string(),
+                    )
                 });
                 eprintln!(
                     "Found {count} pods, using pod/{} (--all-pods for every one)",

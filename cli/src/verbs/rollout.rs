@@ -163,7 +163,7 @@ fn progress(name: &str, object: &Value) -> Result<(String, bool)> {
     {
         bail!(
             "deployment \"{name}\" exceeded its progress deadline: {}; `wasmk describe deploy/{name}` shows more",
-            condition["message"].as_str().unwrap_or_default()
+            condition["message"].as_str().unwrap_or_default().trim_end_matches('.')
         );
     }
     let wanted = spec["replicas"].as_i64().unwrap_or(1);

@@ -81,6 +81,7 @@ impl Container {
             if let Some(http) = task_http {
                 http.gone().await;
             }
+            task_sandbox.end_logs();
             exit_sender.send_replace(Some(Exit { reason, started_at, finished_at: SystemTime::now() }));
         });
         let _kill_on_drop = kill.clone().drop_guard();

@@ -11,7 +11,8 @@ use crate::runtime::Shared;
 use crate::sockets::Sockets;
 use crate::spec::{ContainerSpec, LogLine, Mount, Stream};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
@@ -29,7 +30,9 @@ const FIELDS_BYTES_MAX: usize = 128 * 1024;
 pub(crate) struct Sandbox {
     pub(crate) shared: Arc<Shared>,
     pub(crate) program: Program,
+    /// Its `logs` are closed: what is written goes to [`Sandbox::logs`], which ends with the container.
     pub(crate) spec: ContainerSpec,
+    logs: Mutex<mpsc::Sender<LogLine>>,
     pub(crate) memory: Arc<MemoryMeter>,
     pub(crate) cpu: Arc<CpuMeter>,
 }
@@ -49,10 +52,20 @@ pub(crate) struct Output {
 }
 
 impl Sandbox {
-    pub(crate) fn new(shared: Arc<Shared>, program: Program, spec: ContainerSpec) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, program: Program, mut spec: ContainerSpec) -> Self {
+        let logs = Mutex::new(std::mem::replace(&mut spec.logs, closed_log()));
         let memory = Arc::new(MemoryMeter::new(spec.memory_bytes_max));
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis_max, shared.ticker.clone()));
-        Sandbox { shared, program, spec, memory, cpu }
+        Sandbox { shared, program, spec, logs, memory, cpu }
+    }
+
+    fn logs(&self) -> mpsc::Sender<LogLine> {
+        self.logs.lock().unwrap().clone()
+    }
+
+    /// Nothing is written any more: whoever reads the log sees its end, however long handles of the container live.
+    pub(crate) fn end_logs(&self) {
+        *self.logs.lock().unwrap() = closed_log();
     }
 
     /// A fresh instance, from the pool while there is room.
@@ -67,7 +80,7 @@ impl Sandbox {
     }
 
     async fn instantiate_on(&self, loaded: &Loaded) -> wasmtime::Result<Live> {
-        let output = Output::new(&self.spec);
+        let output = Output::new(&self.logs());
         let mut store = self.store(&loaded.engine, &output)?;
         let instance = loaded.instantiate(&mut store).await?;
         Ok(Live { store, instance, output })
@@ -119,15 +132,19 @@ impl Sandbox {
             data: Bytes::copy_from_slice(text.as_bytes()),
         };
         let lines: Vec<_> = fault.lines().map(line).collect();
-        send_all(&self.spec.logs, lines).await;
+        send_all(&self.logs(), lines).await;
     }
 }
 
+fn closed_log() -> mpsc::Sender<LogLine> {
+    mpsc::channel(1).0
+}
+
 impl Output {
-    fn new(spec: &ContainerSpec) -> Self {
+    fn new(logs: &mpsc::Sender<LogLine>) -> Self {
         Output {
-            stdout: LogSink::new(Stream::Stdout, spec.logs.clone()),
-            stderr: LogSink::new(Stream::Stderr, spec.logs.clone()),
+            stdout: LogSink::new(Stream::Stdout, logs.clone()),
+            stderr: LogSink::new(Stream::Stderr, logs.clone()),
         }
     }
 

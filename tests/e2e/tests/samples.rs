@@ -69,6 +69,9 @@ fn worker_runs_once_and_says_what_is_wrong_with_its_settings() {
     let pod = cluster.items("pod/worker").remove(0);
     let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
     assert!(ended["exitCode"] == 0 && ended["reason"] == "Completed", "{ended}");
+    let seconds = |time: &str| ended[time].as_str().unwrap_or_default()[17..19].parse::<i64>().unwrap();
+    let took = (seconds("finishedAt") - seconds("startedAt")).rem_euclid(60);
+    assert!(took <= 1, "an end is reported when it happens, not {took} s later");
 
     cluster.apply("{apiVersion: v1, kind: Pod, metadata: {name: lost}, spec: {restartPolicy: Never, containers: [{name: w, image: 'worker:v1', args: [/nowhere]}]}}").ok();
     cluster.wasmk(&["wait", "pod/lost", "--for=jsonpath={.status.phase}=Failed", "--timeout", "60s"]);

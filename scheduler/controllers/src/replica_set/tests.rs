@@ -177,8 +177,11 @@ fn a_refused_creation_becomes_a_condition_until_it_works() {
 #[test]
 fn a_set_in_a_terminating_namespace_creates_nothing() {
     let mut sim = Sim::new().only(ONLY);
-    sim.put("replicasets.apps", replica_set(1));
-    sim.delete(&Key::new("namespaces", "", "default"), None);
+    sim.put("namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "going"}, "spec": {"finalizers": ["kubernetes"]}}));
+    let mut set = replica_set(1);
+    set["metadata"]["namespace"] = json!("going");
+    sim.put("replicasets.apps", set);
+    sim.delete(&Key::new("namespaces", "", "going"), None);
     sim.settle();
     assert!(pod_keys(&sim).is_empty());
 }
