@@ -60,18 +60,16 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
 }
 
-/// The binary under test: `$WASMK_BIN`, else the one beside this test's own executable.
+/// The binary under test: `$WASMK_BIN`, else the one near this program's own executable.
 pub fn wasmk_binary() -> PathBuf {
     if let Some(path) = std::env::var_os("WASMK_BIN") {
         return path.into();
     }
-    let test = std::env::current_exe().expect("the test knows its own path");
-    let profile = test.ancestors().nth(2).expect("tests live in target/PROFILE/deps");
-    let binary = profile.join(format!("wasmk{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        binary.is_file(),
-        "{} is missing; `cargo xtask test` builds it, or `cargo build -p wasmk`",
-        binary.display()
-    );
-    binary
+    let own = std::env::current_exe().expect("a program knows its own path");
+    let name = format!("wasmk{}", std::env::consts::EXE_SUFFIX);
+    // Tests live in target/PROFILE/deps, the benchmark beside the binary.
+    let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(&name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("no {name} near {}; `cargo xtask test` builds it, or `cargo build -p wasmk`", own.display())
+    })
 }
