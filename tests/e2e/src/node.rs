@@ -39,8 +39,14 @@ impl Process {
 
     /// Ctrl-C, then waits for the end; `None` when that takes longer than `limit`.
     pub fn interrupt(&mut self, limit: Duration) -> Option<ExitStatus> {
+        #[cfg(unix)]
         // SAFETY: the child has not been waited for, so the id is still its own.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
+        unsafe {
+            libc::kill(self.child.id() as libc::pid_t, libc::SIGINT);
+        }
+        // There is no Ctrl-C to send to another process.
+        #[cfg(not(unix))]
+        let _ = self.child.kill();
         self.wait(limit)
     }
 
