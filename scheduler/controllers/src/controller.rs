@@ -26,6 +26,7 @@ pub fn controllers() -> &'static [Controller] {
         crate::deployment::CONTROLLER,
         crate::replica_set::CONTROLLER,
         crate::endpoint_slice::CONTROLLER,
+        crate::load_balancer::CONTROLLER,
         crate::garbage::CONTROLLER,
         crate::pod_garbage::CONTROLLER,
         crate::pod_garbage::FINISHED,

@@ -25,6 +25,7 @@ mod endpoint_slice;
 mod event_expiry;
 mod garbage;
 mod json;
+mod load_balancer;
 mod names;
 mod namespace;
 mod node_cidr;

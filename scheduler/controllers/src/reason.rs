@@ -68,6 +68,8 @@ reasons! {
     CidrNotAvailable,
     // ServiceAccount
     DefaultServiceAccount,
+    // Service
+    LoadBalancerUpdated,
 }
 
 impl fmt::Display for Reason {
