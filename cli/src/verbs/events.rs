@@ -110,14 +110,8 @@ pub(super) fn seen(event: &Value) -> String {
 }
 
 /// How long ago an RFC 3339 time was, as kubectl shortens it.
-pub(super) fn age(time: &str) -> String {
+fn age(time: &str) -> String {
     let Ok(then) = time.parse::<jiff::Timestamp>() else { return "<unknown>".to_owned() };
-    let seconds = (jiff::Timestamp::now().as_second() - then.as_second()).max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        600..10_800 => format!("{}m", seconds / 60),
-        10_800..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
+    // A server's clock that is a little ahead is no reason to alarm.
+    wasmk_api::table::human_duration((jiff::Timestamp::now().as_second() - then.as_second()).max(0))
 }

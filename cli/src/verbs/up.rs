@@ -171,12 +171,12 @@ fn lock(data_dir: &Path) -> Result<File> {
 /// The process that runs the cluster of this directory, if it says so and is alive.
 fn running(data_dir: &Path) -> Option<u32> {
     let pid: u32 = std::fs::read_to_string(data_dir.join(PID_FILE)).ok()?.trim().parse().ok()?;
-    let is_ours = pid > 1 && is_alive(pid) && is_store_locked(data_dir);
+    let is_ours = pid > 1 && is_alive(pid) && is_lock_held(data_dir);
     is_ours.then_some(pid)
 }
 
-/// Whether a process holds the store of this directory: a process id alone may belong to another by now.
-fn is_store_locked(data_dir: &Path) -> bool {
+/// Whether a process runs the cluster of this directory: a process id alone may belong to another by now.
+fn is_lock_held(data_dir: &Path) -> bool {
     let Ok(file) = File::open(data_dir.join("up.lock")) else { return false };
     matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))
 }

@@ -29,6 +29,10 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that vanished without a word is noticed after the interval and the timeout.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections without a certificate: they see health and join, and must not keep nodes out.
+const STRANGERS_MAX: usize = 256;
+/// Ample for what they may ask.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Watches end at once on shutdown; this is for writes under way and slow readers.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After `accept` failed, for example for want of file descriptors.
@@ -41,6 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, shutdown: CancellationToken) {
     let acceptor = TlsAcceptor::from(tls);
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -49,7 +54,8 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let connection = serve_connection(acceptor.clone(), stream, router.clone(), graceful.watcher());
+        let connection =
+            serve_connection(acceptor.clone(), stream, router.clone(), strangers.clone(), graceful.watcher());
         connections.spawn(async move {
             let _slot = slot;
             connection.await;
@@ -76,7 +82,13 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (tokio::sync:
     }
 }
 
-async fn serve_connection(acceptor: TlsAcceptor, stream: TcpStream, router: Router, watcher: Watcher) {
+async fn serve_connection(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    router: Router,
+    strangers: Arc<Semaphore>,
+    watcher: Watcher,
+) {
     let _ = stream.set_nodelay(true);
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -84,6 +96,11 @@ async fn serve_connection(acceptor: TlsAcceptor, stream: TcpStream, router: Rout
         Err(_) => return debug!("TLS handshake took too long"),
     };
     let identity = peer_identity(&stream);
+    let is_stranger = identity.is_none();
+    let _slot = match is_stranger.then(|| strangers.try_acquire_owned()).transpose() {
+        Ok(slot) => slot,
+        Err(_) => return debug!("too many connections without a certificate"),
+    };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         if let Some(identity) = &identity {
             request.extensions_mut().insert(identity.clone());
@@ -97,7 +114,12 @@ async fn serve_connection(acceptor: TlsAcceptor, stream: TcpStream, router: Rout
     });
     let builder = connection_builder();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
+    let connection = watcher.watch(connection.into_owned());
+    let ended = match is_stranger {
+        true => tokio::time::timeout(STRANGER_TIMEOUT, connection).await.unwrap_or(Ok(())),
+        false => connection.await,
+    };
+    if let Err(error) = ended {
         debug!(%error, "connection ended");
     }
 }
