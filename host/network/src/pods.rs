@@ -200,8 +200,11 @@ impl PodPort {
     /// Requests that still arrive are served.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         self.pod.load.set_draining();
-        let _ = tokio::time::timeout(deadline, self.pod.load.idle()).await;
-        Drained { left: self.pod.load.in_flight() }
+        // Counted only at the deadline: another request may have come in since the pod was idle.
+        match tokio::time::timeout(deadline, self.pod.load.idle()).await {
+            Ok(()) => Drained { left: 0 },
+            Err(_) => Drained { left: self.pod.load.in_flight() },
+        }
     }
 }
 
