@@ -1,8 +1,8 @@
 //! Reading a value along its path, and collecting what is wrong on the way.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{Cause, names};
+use crate::{Cause, Selector, names};
 
 /// A value with the path that leads to it; absent fields are null.
 #[derive(Clone, Debug)]
@@ -126,6 +126,24 @@ impl Faults {
             self.causes.extend(names::causes(&field.path, key, names::check_qualified_name(key)));
             let text = value.as_str().unwrap_or_default();
             self.causes.extend(names::causes(&field.path, text, names::check_label_value(text)));
+        }
+    }
+
+    /// A LabelSelector, well formed if it is there.
+    pub(crate) fn selector(&mut self, selector: &Field) {
+        self.equalities(&selector.get("matchLabels"));
+        let expressions = json!({"matchExpressions": selector.value["matchExpressions"]});
+        if let Err(error) = Selector::from_json(&expressions) {
+            self.invalid(selector, &error.to_string());
+        }
+    }
+
+    /// Labels that are to be selected by.
+    pub(crate) fn equalities(&mut self, labels: &Field) {
+        for (key, value) in labels.entries() {
+            self.causes.extend(names::causes(&labels.path, key, names::check_qualified_name(key)));
+            let entry = Field { path: labels.key_path(key), value };
+            self.named(&entry, names::check_label_value(entry.text()));
         }
     }
 

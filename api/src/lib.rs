@@ -8,26 +8,39 @@
 //! [`kind`] is the table of everything that differs from kind to kind; adding a kind means adding an entry there.
 //! [`write`] is what a create, an update and a delete mean, for the API server and for controllers alike: defaults,
 //! validation, metadata, reservations. [`patch`] makes the new object of a patch, [`schema`] knows fields and how lists
-//! merge, [`table`] shows objects as rows.
+//! merge, [`table`] shows objects as rows, [`stream`] is how commands talk with their callers across the node port.
 //!
-//! Deliberately absent: kinds that nobody acts on, and any say in who may do what.
+//! Deliberately absent: any say in who may do what.
 
+#[cfg(any(test, fuzzing))]
+mod arbitrary;
+mod custom;
 mod field;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod nesting;
 mod object;
 mod snapshot;
 mod status;
 mod unsupported;
 
+pub mod definition;
+pub mod disruption;
+pub mod jsonpath;
 pub mod kind;
 pub mod names;
 pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
+pub mod stream;
 pub mod table;
+pub mod usage;
 pub mod write;
 
 pub use kind::Kind;
+pub use nesting::NESTING_MAX;
 pub use object::{DecodeError, Key, Object, ResourceName};
 pub use quantity::Quantity;
 pub use selector::{FieldSelector, Selector};

@@ -119,6 +119,17 @@ impl Object {
         Ok(decoded)
     }
 
+    /// What follows from the object, made once. It is kept where [`Object::typed`] keeps its type: an object has one of
+    /// them.
+    pub(crate) fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Arc<T> {
+        if let Some(known) = self.typed.get().and_then(|any| any.clone().downcast::<T>().ok()) {
+            return known;
+        }
+        let made = Arc::new(make(self));
+        let _ = self.typed.set(made.clone());
+        made
+    }
+
     pub fn name(&self) -> &str {
         &self.key.name
     }

@@ -4,6 +4,7 @@
 //! first use, and then immutable. Kubernetes' own leniency is kept: `null` is as good as absent, everywhere.
 
 mod check;
+mod custom;
 mod gostyle;
 mod prune;
 
@@ -14,10 +15,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use check::{Findings, TypeFault, check_node};
+pub(crate) use custom::{NodeParts, object_meta};
+pub use gostyle::go_value;
+pub(crate) use gostyle::{go_json_type, go_type};
 pub use prune::prune;
 
 /// The text that [`Node`]s are made of; the OpenAPI documents are made of it too.
 pub const SOURCE: &str = include_str!("../schema/v1.34.json");
+
+/// What people read of each definition, and of its fields: gzip of `{definition: {field: text}}`, where the empty field
+/// is the definition itself. Apart from [`SOURCE`] because only OpenAPI needs it.
+pub const DESCRIPTIONS: &[u8] = include_bytes!("../schema/v1.34-descriptions.json.gz");
 
 /// One place in the tree: a kind, a field, the items of a list or the values of a map.
 #[derive(Deserialize)]

@@ -84,6 +84,9 @@ impl Selector {
 
     /// A LabelSelector as JSON; `null` matches nothing.
     pub fn from_json(selector: &Value) -> Result<Self, SelectorError> {
+        if let Some(plain) = selector.as_object().filter(|plain| plain.values().all(Value::is_string)) {
+            return Ok(Self::from_map(plain.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))));
+        }
         let decoded: Option<LabelSelector> =
             serde::Deserialize::deserialize(selector).map_err(|error| SelectorError(error.to_string()))?;
         Self::from_label_selector(decoded.as_ref())

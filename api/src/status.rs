@@ -15,6 +15,8 @@ pub struct Status {
     pub kind: String,
     pub causes: Vec<Cause>,
     pub retry_after_seconds: Option<u32>,
+    /// `metadata.continue`: how a list whose revision has expired can go on.
+    pub continue_token: Option<Box<str>>,
 }
 
 /// One thing that is wrong: `details.causes[]`.
@@ -71,6 +73,30 @@ impl Reason {
         }
     }
 
+    /// Whether failures of this reason have `details` even when those are empty, as the constructors of Kubernetes'
+    /// `api/errors` leave them.
+    fn has_details(self) -> bool {
+        match self {
+            Self::BadRequest
+            | Self::Unauthorized
+            | Self::Gone
+            | Self::Expired
+            | Self::NotAcceptable
+            | Self::UnsupportedMediaType
+            | Self::RequestEntityTooLarge
+            | Self::ServiceUnavailable => false,
+            Self::Forbidden
+            | Self::NotFound
+            | Self::AlreadyExists
+            | Self::Conflict
+            | Self::Invalid
+            | Self::Timeout
+            | Self::TooManyRequests
+            | Self::MethodNotAllowed
+            | Self::InternalError => true,
+        }
+    }
+
     /// The HTTP status code that goes with the reason.
     pub fn code(self) -> u16 {
         match self {
@@ -104,6 +130,7 @@ impl Status {
             kind: String::new(),
             causes: Vec::new(),
             retry_after_seconds: None,
+            continue_token: None,
         }
     }
 
@@ -165,11 +192,13 @@ impl Status {
         if let Some(seconds) = self.retry_after_seconds {
             details.insert("retryAfterSeconds".to_owned(), json!(seconds));
         }
+        let metadata: Map<String, Value> =
+            self.continue_token.iter().map(|token| ("continue".to_owned(), json!(token))).collect();
         let mut status = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
             "message": self.message, "reason": self.reason.as_str(), "code": self.code,
         });
-        if !details.is_empty() {
+        if !details.is_empty() || self.reason.has_details() {
             status["details"] = Value::Object(details);
         }
         status

@@ -2,29 +2,66 @@
 //! `k8s.io/kubernetes/pkg/printers/internalversion`.
 
 mod age;
+mod batch;
+mod certificate;
+mod class;
 mod config;
 mod event;
+mod metrics;
+mod network;
 mod node;
 mod pod;
+mod policy;
+mod rbac;
 mod service;
+mod storage;
 mod workload;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use age::human_duration;
+pub use batch::{CRONJOB, JOB};
+pub use certificate::CERTIFICATESIGNINGREQUEST;
+pub use class::{PRIORITYCLASS, RESOURCEQUOTA, RUNTIMECLASS};
 pub use config::{CONFIGMAP, LEASE, NAMESPACE, SECRET, SERVICEACCOUNT};
 pub use event::EVENT;
+pub use metrics::{NODEMETRICS, PODMETRICS};
+pub use network::{ENDPOINTS, INGRESS, INGRESSCLASS, NETWORKPOLICY};
 pub use node::NODE;
 pub use pod::POD;
+pub use policy::{HORIZONTALPODAUTOSCALER, PODDISRUPTIONBUDGET};
+pub use rbac::ROLEBINDING;
 pub use service::{ENDPOINTSLICE, SERVICE};
-pub use workload::{DEPLOYMENT, REPLICASET};
+pub use storage::{PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS};
+pub use workload::{
+    CONTROLLERREVISION, DAEMONSET, DEPLOYMENT, PODTEMPLATE, REPLICASET, REPLICATIONCONTROLLER, STATEFULSET,
+};
+
+use crate::Kind;
 
 /// How objects of one kind are shown.
 pub struct Columns {
     pub definitions: &'static [Column],
     /// The cells of one object, as many as there are definitions.
     pub row: fn(&Value, Timestamp) -> Vec<Value>,
+}
+
+/// As [`Columns`], but what they are may be made while the server runs.
+pub trait Rows: Send + Sync {
+    fn definitions(&self) -> &[Column];
+    /// The cells of one object, as many as there are definitions.
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value>;
+}
+
+impl Rows for Columns {
+    fn definitions(&self) -> &[Column] {
+        self.definitions
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        (self.row)(object, now)
+    }
 }
 
 /// One column. A priority above 0 shows only in wide output.
@@ -73,18 +110,18 @@ pub(crate) const fn integer(name: &'static str, priority: i32, description: &'st
     Column { name, kind: "integer", format: "", priority, description }
 }
 
-/// The Table of some objects. `metadata` is the list's (`resourceVersion`, `continue`…); `with_definitions` is false for
+/// The Table of some stored objects, as a reader of `kind` sees them. `metadata` is the list's (`resourceVersion`, `continue`…); `with_definitions` is false for
 /// all but the first event of a watch.
 pub fn render<'a>(
-    columns: &Columns,
+    kind: &Kind,
     objects: impl Iterator<Item = &'a Value>,
     metadata: Value,
     include: IncludeObject,
     with_definitions: bool,
     now: Timestamp,
 ) -> Value {
-    let rows: Vec<Value> = objects.map(|object| row(columns, object, include, now)).collect();
-    let definitions = if with_definitions { columns.definitions } else { &[] };
+    let rows: Vec<Value> = objects.map(|object| row(kind, object, include, now)).collect();
+    let definitions = if with_definitions { kind.columns.definitions() } else { &[] };
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -94,13 +131,13 @@ pub fn render<'a>(
     })
 }
 
-fn row(columns: &Columns, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
-    let mut row = json!({"cells": (columns.row)(object, now)});
+fn row(kind: &Kind, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
+    let mut row = json!({"cells": kind.columns.row(object, now)});
     match include {
         IncludeObject::None => {}
-        IncludeObject::Object => row["object"] = object.clone(),
+        IncludeObject::Object => row["object"] = kind.shown(object).into_owned(),
         IncludeObject::Metadata => {
-            row["object"] = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]});
+            row["object"] = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": kind.shown(object)["metadata"]});
         }
     }
     row

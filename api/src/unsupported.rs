@@ -38,9 +38,9 @@ enum Verdict {
 
 /// Adds what is refused to `faults` and answers with the warnings.
 pub(crate) fn check(kind: &Kind, object: &Field, faults: &mut Faults) -> Vec<String> {
-    let (root, rules): (Field, &[Rule]) = match (kind.pod_spec, kind.kind) {
+    let (root, rules): (Field, &[Rule]) = match (kind.pod_spec, kind.resource().as_str()) {
         (Some(path), _) => (path.split('.').fold(object.clone(), |field, step| field.get(step)), POD_SPEC),
-        (None, "Service") => (object.get("spec"), SERVICE),
+        (None, "services") => (object.get("spec"), SERVICE),
         _ => return Vec::new(),
     };
     let mut warnings = Vec::new();

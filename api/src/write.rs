@@ -19,7 +19,8 @@ pub use binding::bind;
 pub use context::{Context, FieldValidation, Settings};
 pub use create::create;
 pub use delete::{DeleteOptions, Propagation, delete};
-pub use scale::{scale, set_scale};
+pub use fields::decode;
+pub use scale::{applied_scale, scale, set_scale};
 pub use update::{Part, update};
 
 use crate::kind::Kind;

@@ -47,7 +47,9 @@ fn accept(file: &Path, snapshot: Snapshot, document: Value) -> Snapshot {
     let (next, _) = snapshot.apply(&Transaction { ops }).unwrap_or_else(|conflict| panic!("{place}: {conflict}"));
     let stored = next.get(&key).expect("committed").clone();
     let context = Context { snapshot: &next, ..context };
-    for again in [stored.value().clone(), document] {
+    // A pod as it was written lacks what only its creation filled in, such as its account; Kubernetes refuses it, too.
+    let as_written = (kind.kind != "Pod").then_some(document);
+    for again in std::iter::once(stored.value().clone()).chain(as_written) {
         let prepared = write::update(kind, &stored, again, Part::Main, &context).unwrap();
         assert_eq!(prepared.effect, Effect::Unchanged, "{place}: {:#}", prepared.value);
     }

@@ -55,6 +55,14 @@ pub(crate) enum Verb {
     Delete(verbs::delete::Delete),
     /// Print or follow the output of containers
     Logs(verbs::logs::Logs),
+    /// Run a command beside a container
+    Exec(verbs::exec::Exec),
+    /// Join the streams of a running container
+    Attach(verbs::exec::Attach),
+    /// Copy files to or from a container
+    Cp(verbs::cp::Cp),
+    /// Open local ports that lead to a pod's
+    PortForward(verbs::port_forward::PortForward),
     /// Change the number of replicas
     Scale(verbs::scale::Scale),
     /// Change the image or the environment of a workload

@@ -9,6 +9,7 @@ mod manifest;
 mod output;
 mod progress;
 mod session;
+mod socket;
 mod verbs;
 
 use std::process::ExitCode;

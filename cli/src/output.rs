@@ -1,14 +1,13 @@
 //! How answers are printed: tables, JSON, YAML, names and jsonpath.
 
-mod jsonpath;
 mod table;
 
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use wasmk_api::jsonpath::Template;
 
-pub(crate) use jsonpath::Template;
 pub(crate) use table::{Columns, print_aligned};
 
 /// `-o`.
@@ -56,7 +55,7 @@ pub(crate) fn print_object(value: &Value, output: &Output, name: impl Fn(&Value)
     match output {
         Output::Json => print_json(value)?,
         Output::Yaml => print!("{}", to_yaml(value)?),
-        Output::JsonPath(template) => print!("{}", template.render(value)?),
+        Output::JsonPath(template) => print!("{}", template.render(value)),
         Output::Name | Output::Wide => match value["items"].as_array() {
             Some(items) => items.iter().for_each(|item| println!("{}", name(item))),
             None => println!("{}", name(value)),

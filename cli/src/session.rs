@@ -112,7 +112,7 @@ impl Session {
     }
 }
 
-async fn refusal(response: Response<Body>) -> anyhow::Error {
+pub(crate) async fn refusal(response: Response<Body>) -> anyhow::Error {
     let code = response.status().as_u16();
     let bytes = match response.into_body().collect().await {
         Ok(body) => body.to_bytes(),

@@ -6,15 +6,20 @@ pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod compile;
 pub(crate) mod config;
+pub(crate) mod cp;
 pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod edit;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod get;
 pub(crate) mod label;
 pub(crate) mod logs;
 pub(crate) mod patch;
+mod pods;
+pub(crate) mod port_forward;
 mod process;
+mod remote;
 pub(crate) mod rollout;
 pub(crate) mod scale;
 pub(crate) mod server;
@@ -56,6 +61,10 @@ async fn dispatch(args: Cli) -> Result<ExitCode> {
         Verb::Create(verb) => verb.run(&global).await?,
         Verb::Delete(verb) => verb.run(&global).await?,
         Verb::Logs(verb) => verb.run(&global).await?,
+        Verb::Exec(verb) => return verb.run(&global).await,
+        Verb::Attach(verb) => return verb.run(&global).await,
+        Verb::Cp(verb) => verb.run(&global).await?,
+        Verb::PortForward(verb) => verb.run(&global).await?,
         Verb::Scale(verb) => verb.run(&global).await?,
         Verb::Set(verb) => verb.run(&global).await?,
         Verb::Rollout(verb) => verb.run(&global).await?,

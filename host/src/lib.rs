@@ -15,6 +15,7 @@
 mod api;
 mod config;
 mod container;
+mod exec;
 mod guest_network;
 mod identity;
 mod images;

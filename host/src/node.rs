@@ -35,7 +35,7 @@ impl Node {
             agent_config(&config, port),
             client.clone(),
             images.clone(),
-            Arc::new(NodeRuntime { runtime, pods: pods.clone() }),
+            Arc::new(NodeRuntime::new(runtime, pods.clone())),
             pods,
         )?;
         let mesh = MeshServer::new(&network, listener, api::node_api(agent.clone()));

@@ -6,7 +6,7 @@ use dashmap::DashMap;
 use http::Request;
 use http_body_util::BodyExt;
 use wasmk_agent as agent;
-use wasmk_agent::{HttpProbe, NetworkError, PodIdentity, PodUid, ProbeError};
+use wasmk_agent::{ByteStream, HttpProbe, NetworkError, PodIdentity, PodUid, ProbeError};
 use wasmk_network::{Network, PodPort, empty};
 
 /// The pods of this node and their places in the network.
@@ -88,6 +88,11 @@ impl agent::Network for Pods {
         let pod = self.probed(pod)?;
         let connected = tokio::time::timeout(timeout, pod.probe_tcp(port)).await;
         connected.map_or(Err(ProbeError::Timeout), |connected| connected.map_err(probe_error))
+    }
+
+    async fn connect(&self, pod: &PodUid, port: u16) -> std::io::Result<Box<dyn ByteStream>> {
+        let pod = self.port(pod).ok_or(std::io::ErrorKind::ConnectionRefused)?;
+        Ok(Box::new(pod.connect(port).await?))
     }
 }
 

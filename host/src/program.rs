@@ -4,24 +4,40 @@ use async_trait::async_trait;
 use wasmk_agent as agent;
 use wasmk_agent::{ContainerSpec, Image, PrepareError, ProgramKind, StartError};
 use wasmk_network::Ports;
-use wasmk_runtime::{FaultKind, Mount, Runtime};
+use wasmk_runtime::{FaultKind, Mount, Runtime, StdinMode};
 
 use crate::container::RunningContainer;
+use crate::exec::{Executor, Surroundings};
 use crate::guest_network::PodGuestNetwork;
 use crate::pods::Pods;
 use crate::replica::GuestReplica;
 
 /// The agent's runtime over wasmtime's, with each container connected to its pod's network.
 pub(crate) struct NodeRuntime {
-    pub(crate) runtime: Arc<Runtime>,
-    pub(crate) pods: Arc<Pods>,
+    runtime: Arc<Runtime>,
+    pods: Arc<Pods>,
+    executor: Arc<Executor>,
+}
+
+impl NodeRuntime {
+    pub(crate) fn new(runtime: Arc<Runtime>, pods: Arc<Pods>) -> Self {
+        Self { executor: Arc::new(Executor::new(runtime.clone())), runtime, pods }
+    }
 }
 
 #[async_trait]
 impl agent::Runtime for NodeRuntime {
     async fn prepare(&self, image: &Image) -> Result<Arc<dyn agent::Program>, PrepareError> {
         let program = self.runtime.prepare(&image.wasm, &image.digest).await.map_err(prepare_error)?;
-        Ok(Arc::new(NodeProgram { program, runtime: self.runtime.clone(), pods: Arc::downgrade(&self.pods) }))
+        // Blobs are called by their digests, which nobody types.
+        let file = image.rootfs.as_ref().and_then(|_| Some(image.wasm.file_name()?.to_string_lossy().into_owned()));
+        Ok(Arc::new(NodeProgram {
+            program,
+            file,
+            runtime: self.runtime.clone(),
+            pods: Arc::downgrade(&self.pods),
+            executor: self.executor.clone(),
+        }))
     }
 }
 
@@ -36,8 +52,11 @@ fn prepare_error(error: wasmk_runtime::PrepareError) -> PrepareError {
 
 struct NodeProgram {
     program: wasmk_runtime::Program,
+    /// The name of its file in the image.
+    file: Option<String>,
     runtime: Arc<Runtime>,
     pods: Weak<Pods>,
+    executor: Arc<Executor>,
 }
 
 #[async_trait]
@@ -51,10 +70,11 @@ impl agent::Program for NodeProgram {
         let pod = pods.port(&spec.pod.uid).ok_or_else(|| StartError("the pod has no network yet".to_owned()))?;
         let ports = if spec.ports.is_empty() { Ports::Any } else { Ports::List(spec.ports.clone()) };
         let network = Arc::new(PodGuestNetwork(pod.guest()));
+        let around = Surroundings::new(&spec, self.file.clone());
         let container = self.runtime.start(&self.program, guest_spec(spec, network)).await;
         let container = container.map_err(|error| StartError(error.to_string()))?;
         let serving = container.http().map(|guest| pod.serve_http(ports, Arc::new(GuestReplica(guest))));
-        Ok(Arc::new(RunningContainer::new(container, serving)))
+        Ok(Arc::new(RunningContainer::new(container, serving, around, self.executor.clone())))
     }
 }
 
@@ -74,6 +94,11 @@ fn guest_spec(spec: ContainerSpec, network: Arc<PodGuestNetwork>) -> wasmk_runti
         .into_iter()
         .map(|mount| Mount { host: mount.host, guest: mount.guest, read_only: mount.read_only })
         .collect();
+    guest.stdin = match spec.stdin {
+        agent::Stdin::Closed => StdinMode::Closed,
+        agent::Stdin::Open => StdinMode::Open,
+        agent::Stdin::Once => StdinMode::Once,
+    };
     guest.memory_bytes_max = spec.memory_bytes_max;
     guest.cpu_millis_max = spec.cpu_millis_max;
     let on_fault = spec.on_fault;
@@ -85,9 +110,12 @@ fn guest_spec(spec: ContainerSpec, network: Arc<PodGuestNetwork>) -> wasmk_runti
 }
 
 fn log_line(line: wasmk_runtime::LogLine) -> agent::LogLine {
-    let stream = match line.stream {
+    agent::LogLine { time: line.time, stream: stream(line.stream), partial: line.partial, data: line.data }
+}
+
+pub(crate) fn stream(stream: wasmk_runtime::Stream) -> agent::Stream {
+    match stream {
         wasmk_runtime::Stream::Stdout => agent::Stream::Stdout,
         wasmk_runtime::Stream::Stderr => agent::Stream::Stderr,
-    };
-    agent::LogLine { time: line.time, stream, partial: line.partial, data: line.data }
+    }
 }

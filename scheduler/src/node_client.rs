@@ -1,25 +1,30 @@
-use std::net::IpAddr;
+//! The nodes' own HTTPS ports: mutual TLS, connections kept and shared.
+
+mod address;
+mod tls;
+
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use futures::TryStreamExt;
+use http::{Request, StatusCode};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Limited, StreamBody};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use tokio_util::io::{ReaderStream, StreamReader};
+use wasmk_api::usage::NodeUsage;
 use wasmk_api::{Object, Reason, Status};
 use wasmk_apiserver::pki::{CertificateAuthority, PkiError};
-use wasmk_apiserver::{LogBody, LogRequest, NodeClient};
+use wasmk_apiserver::{LogBody, LogRequest, NodeClient, NodeStream, StreamRequest};
 
-/// How the API server shows itself to nodes.
-const USER: &str = "wasmk-apiserver";
-const GROUP: &str = "system:masters";
 /// Nodes answer at once or are gone; a user waits for this.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,21 +34,32 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Of a node's answer that is an error, this much is shown.
 const ERROR_BYTES_MAX: usize = 4096;
+const USAGE_PATH: &str = "/wasmk/v1/usage";
+/// Ample for 4,000 pods of several containers each.
+const USAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a node may send ahead of a slow reader of one stream.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// All that HTTP/2 allows, so that readers who stand still hold up nobody but themselves; the API server bounds how many
+/// streams there are.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// What waits on its way to the node; beyond it the writer waits.
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
-/// The way to the nodes' own HTTPS ports: mutual TLS, connections kept and shared.
-pub(crate) struct NodeLogs {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+type Outgoing = UnsyncBoxBody<Bytes, io::Error>;
+
+/// The way to the nodes' own HTTPS ports.
+pub(crate) struct NodePorts {
+    client: Client<HttpsConnector<HttpConnector>, Outgoing>,
 }
 
-impl NodeLogs {
+impl NodePorts {
     pub(crate) fn new(authority: &CertificateAuthority, now: Timestamp) -> Result<Self, PkiError> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let tls = tls_config(authority, now)?;
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls::config(authority, now)?)
             .https_only()
             .enable_http1()
             .enable_http2()
@@ -53,59 +69,80 @@ impl NodeLogs {
         client
             .timer(TokioTimer::new())
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .http2_keep_alive_timeout(CONNECT_TIMEOUT);
+            .http2_keep_alive_timeout(CONNECT_TIMEOUT)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW);
         Ok(Self { client: client.build(connector) })
     }
+
+    /// Until the answer begins; what a node refuses with keeps its code and words.
+    async fn send(&self, request: Request<Outgoing>) -> Result<Incoming, SendError> {
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(request)).await;
+        let answer =
+            answer.map_err(|_| SendError::Unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())))?;
+        let answer = answer.map_err(|error| SendError::Unreachable(chain(&error)))?;
+        let (head, body) = answer.into_parts();
+        if head.status == StatusCode::OK {
+            return Ok(body);
+        }
+        let text = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
+        Err(SendError::Refused(refusal(head.status, String::from_utf8_lossy(&text).trim())))
+    }
+}
+
+enum SendError {
+    Unreachable(String),
+    Refused(Status),
 }
 
 #[async_trait]
-impl NodeClient for NodeLogs {
+impl NodeClient for NodePorts {
     async fn logs(&self, node: &Object, request: LogRequest) -> Result<LogBody, Status> {
-        let uri = uri(node, &request)?;
+        let uri = address::uri(node, &request.path_and_query())?;
+        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = Request::get(uri).body(nothing).map_err(|error| Status::bad_request(error.to_string()))?;
+        let body = self.send(request).await.map_err(|error| match error {
+            SendError::Unreachable(why) => {
+                let message = format!("node {} cannot be reached for its logs: {why}", node.name());
+                Status::new(Reason::ServiceUnavailable, message)
+            }
+            SendError::Refused(status) => status,
+        })?;
+        Ok(body.map_err(Into::into).boxed_unsync())
+    }
+
+    async fn usage(&self, node: &Object) -> Result<NodeUsage, Status> {
+        let uri = address::uri(node, USAGE_PATH)?;
+        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = Request::get(uri).body(nothing).map_err(|error| Status::bad_request(error.to_string()))?;
         let unreachable = |why: String| {
-            let message = format!("node {} cannot be reached for its logs: {why}", node.name());
+            let message = format!("node {} does not say what it uses: {why}", node.name());
             Status::new(Reason::ServiceUnavailable, message)
         };
-        let asked = Request::get(uri).body(Empty::new()).map_err(|error| Status::bad_request(error.to_string()))?;
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(asked)).await;
-        let answer = answer.map_err(|_| unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())))?;
-        let answer = answer.map_err(|error| unreachable(chain(&error)))?;
-        let (head, body) = answer.into_parts();
-        if head.status == StatusCode::OK {
-            return Ok(body.map_err(Into::into).boxed_unsync());
-        }
-        let text = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
-        Err(refusal(head.status, String::from_utf8_lossy(&text).trim()))
+        let body = self.send(request).await.map_err(|error| match error {
+            SendError::Unreachable(why) => unreachable(why),
+            SendError::Refused(status) => status,
+        })?;
+        let body =
+            Limited::new(body, USAGE_BYTES_MAX).collect().await.map_err(|error| unreachable(error.to_string()))?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| unreachable(error.to_string()))
     }
-}
 
-fn tls_config(authority: &CertificateAuthority, now: Timestamp) -> Result<ClientConfig, PkiError> {
-    let own = authority.issue_client(USER, GROUP, now)?;
-    let parse = |error: rustls::pki_types::pem::Error| PkiError::Request(error.to_string());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).map_err(parse)?)?;
-    let certificate = CertificateDer::from_pem_slice(own.certificate_pem.as_bytes()).map_err(parse)?;
-    let key = PrivateKeyDer::from_pem_slice(own.key_pem.as_bytes()).map_err(parse)?;
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(vec![certificate], key)?)
-}
-
-fn uri(node: &Object, request: &LogRequest) -> Result<Uri, Status> {
-    let status = &node.value()["status"];
-    let addresses = status["addresses"].as_array().into_iter().flatten();
-    let internal = addresses.filter(|address| address["type"] == "InternalIP");
-    let address = internal.filter_map(|address| address["address"].as_str()?.parse::<IpAddr>().ok()).next();
-    let port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64();
-    let (Some(address), Some(port)) = (address, port) else {
-        let message = format!("node {} does not say at which address and port it answers", node.name());
-        return Err(Status::new(Reason::ServiceUnavailable, message));
-    };
-    let host = match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    let LogRequest { namespace, pod, uid, container, .. } = request;
-    let text = format!("https://{host}:{port}/wasmk/v1/logs/{namespace}/{pod}/{uid}/{container}?{}", request.query());
-    text.parse().map_err(|error| Status::bad_request(format!("{text}: {error}")))
+    async fn open(&self, node: &Object, request: StreamRequest) -> Result<NodeStream, Status> {
+        let uri = address::uri(node, &request.path_and_query())?;
+        // The far end of the pipe becomes the request's body, which ends when the writer shuts down or is dropped.
+        let (writer, body) = tokio::io::duplex(WRITE_BUFFER_BYTES);
+        let body = StreamBody::new(ReaderStream::new(body).map_ok(Frame::data)).boxed_unsync();
+        let request = Request::post(uri).body(body).map_err(|error| Status::bad_request(error.to_string()))?;
+        let answer = self.send(request).await.map_err(|error| match error {
+            SendError::Unreachable(why) => {
+                Status::new(Reason::InternalError, format!("error dialing backend: node {}: {why}", node.name()))
+            }
+            SendError::Refused(status) => status,
+        })?;
+        let reader = StreamReader::new(answer.into_data_stream().map_err(io::Error::other));
+        Ok(Box::new(tokio::io::join(reader, writer)))
+    }
 }
 
 fn refusal(status: StatusCode, text: &str) -> Status {
@@ -128,39 +165,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use wasmk_api::Key;
-
     use super::*;
-
-    fn request() -> LogRequest {
-        LogRequest {
-            namespace: "default".to_owned(),
-            pod: "web".to_owned(),
-            uid: "u".to_owned(),
-            container: "c".to_owned(),
-            follow: true,
-            ..LogRequest::default()
-        }
-    }
-
-    #[test]
-    fn a_node_is_asked_at_its_own_address_and_port() {
-        let status = json!({
-            "addresses": [{"type": "Hostname", "address": "a"}, {"type": "InternalIP", "address": "127.0.0.2"}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-        });
-        let node = Object::new(Key::new("nodes", "", "a"), 1, json!({"metadata": {"name": "a"}, "status": status}));
-        let uri = uri(&node, &request()).unwrap().to_string();
-        assert_eq!(uri, "https://127.0.0.2:10250/wasmk/v1/logs/default/web/u/c?follow=true");
-    }
-
-    #[test]
-    fn a_node_that_says_no_address_is_named() {
-        let node = Object::new(Key::new("nodes", "", "a"), 1, json!({"metadata": {"name": "a"}}));
-        let status = uri(&node, &request()).unwrap_err();
-        assert!(status.message.contains("node a"), "{status}");
-    }
 
     #[test]
     fn what_a_node_refuses_keeps_its_words() {

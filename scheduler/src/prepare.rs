@@ -41,7 +41,7 @@ fn prepare_one(snapshot: &Snapshot, write: Write, settings: &Settings, now: Time
         snapshot,
         settings,
     };
-    let kind = kind_of(write.key())?;
+    let kind = kind_of(snapshot, write.key())?;
     match write {
         Write::Create { key, value } => {
             Ok(write::create(kind, &key.namespace, value, &context)?.into_ops(kind, Precondition::Absent))
@@ -65,9 +65,9 @@ fn prepare_one(snapshot: &Snapshot, write: Write, settings: &Settings, now: Time
     }
 }
 
-fn kind_of(key: &Key) -> Result<&'static Kind, Status> {
+fn kind_of(snapshot: &Snapshot, key: &Key) -> Result<&'static Kind, Status> {
     let missing = || Status::new(Reason::InternalError, format!("{key} is of no kind that is known here"));
-    kind::by_resource(&key.resource).ok_or_else(missing)
+    kind::find_resource(snapshot, &key.resource).ok_or_else(missing)
 }
 
 fn at_revision<'a>(snapshot: &'a Snapshot, key: &Key, revision: u64) -> Result<&'a Object, Status> {

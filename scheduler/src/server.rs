@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use wasmk_apiserver::pki::{CertificateAuthority, Credentials, JoinToken, Kubeconfig, PkiError, write_kubeconfig};
-use wasmk_apiserver::{ApiServer, Identity, Settings};
+use wasmk_apiserver::{AccountTokens, ApiServer, Identity, Settings};
 use wasmk_store::{EmbeddedStore, Store};
 
 use crate::client::in_process_client;
 use crate::controllers::ControllersTask;
 use crate::events::events;
-use crate::node_client::NodeLogs;
+use crate::node_client::NodePorts;
 use crate::placement::PlacementTask;
 use crate::runtime::off_the_runtime;
 use crate::supervise::spawn_supervised;
@@ -74,19 +74,21 @@ impl Server {
             port: addresses.first().map_or(0, SocketAddr::port),
         };
         let system = SystemTask::new(store.clone(), api, config.write_settings());
-        system.ensure().await?;
+        system.begin().await?;
 
         let (kubeconfig_path, kubeconfig) = keys.write_kubeconfig(&config.data_dir, api)?;
-        let shutdown = CancellationToken::new();
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = ApiServer::router(
             store.clone(),
             Settings {
                 authority: keys.authority.clone(),
                 join_token: keys.join_token.clone(),
+                tokens: keys.tokens.clone(),
                 write: config.write_settings(),
                 shutdown: shutdown.clone(),
+                streams: tasks.clone(),
             },
-            Arc::new(NodeLogs::new(&keys.authority, Timestamp::now())?),
+            Arc::new(NodePorts::new(&keys.authority, Timestamp::now())?),
             Some(config.registry.clone()),
         );
         let server = Self {
@@ -99,7 +101,7 @@ impl Server {
             kubeconfig,
             kubeconfig_path,
             shutdown,
-            tasks: TaskTracker::new(),
+            tasks,
         };
         server.spawn_loops(system, &config);
         server.spawn_listeners(listeners, keys.tls);
@@ -163,8 +165,9 @@ impl Server {
         let (store, shutdown) = (self.store.clone(), self.shutdown.clone());
         self.tasks.spawn(event_task.run(shutdown.clone()));
 
-        let controllers =
-            ControllersTask::new(store.clone(), config.controllers.clone(), config.write_settings(), recorder.clone());
+        let root_certificate = self.authority.certificate_pem().to_owned();
+        let settings = wasmk_controllers::Settings { root_certificate, ..config.controllers.clone() };
+        let controllers = ControllersTask::new(store.clone(), settings, config.write_settings(), recorder.clone());
         let own = shutdown.clone();
         spawn_supervised(&self.tasks, "controllers", shutdown.clone(), move || controllers.clone().run(own.clone()));
         let placement = PlacementTask::new(store, recorder);
@@ -186,6 +189,7 @@ impl Server {
 struct Keys {
     authority: Arc<CertificateAuthority>,
     join_token: Arc<JoinToken>,
+    tokens: Arc<AccountTokens>,
     admin: Credentials,
     tls: Arc<rustls::ServerConfig>,
 }
@@ -202,10 +206,11 @@ impl Keys {
         let (directory, now) = (config.data_dir.join(PKI_DIRECTORY), Timestamp::now());
         let authority = CertificateAuthority::load_or_create(&directory, now)?;
         let join_token = JoinToken::load_or_create(&directory, &authority)?;
+        let tokens = Arc::new(AccountTokens::load_or_create(&directory)?);
         let admin = authority.issue_client(ADMIN_USER, ADMIN_GROUP, now)?;
         let server = authority.issue_server(&server_names(config), now)?;
         let tls = authority.server_config(&server)?;
-        Ok(Self { authority: Arc::new(authority), join_token: Arc::new(join_token), admin, tls })
+        Ok(Self { authority: Arc::new(authority), join_token: Arc::new(join_token), tokens, admin, tls })
     }
 
     fn write_kubeconfig(&self, data_dir: &Path, api: ApiAddress) -> Result<(PathBuf, String), PkiError> {

@@ -1,11 +1,15 @@
 mod objects;
+mod priorities;
+mod roles;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use wasmk_api::Snapshot;
 use wasmk_api::write::Settings;
+use wasmk_controllers::Write;
 use wasmk_store::{CommitError, Store};
 
 pub(crate) use objects::ApiAddress;
@@ -28,11 +32,22 @@ impl SystemTask {
         Self { store, api, settings }
     }
 
+    /// At the start: what the cluster cannot do without, and what it should have, though users may change or remove it
+    /// while the server runs.
+    pub(crate) async fn begin(&self) -> Result<(), ServerError> {
+        self.ensure().await?;
+        self.settle(|snapshot| [roles::plan_roles(snapshot), priorities::plan_priorities(snapshot)].concat()).await
+    }
+
     /// Returns when everything is as it should be.
-    pub(crate) async fn ensure(&self) -> Result<(), ServerError> {
+    async fn ensure(&self) -> Result<(), ServerError> {
+        self.settle(|snapshot| plan_system_objects(snapshot, &self.api)).await
+    }
+
+    async fn settle(&self, plan: impl Fn(&Snapshot) -> Vec<Write>) -> Result<(), ServerError> {
         loop {
             let snapshot = self.store.snapshot();
-            let writes = plan_system_objects(&snapshot, &self.api);
+            let writes = plan(&snapshot);
             if writes.is_empty() {
                 return Ok(());
             }

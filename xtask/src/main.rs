@@ -1,5 +1,6 @@
 //! The project's own chores: `cargo xtask demo`, `cargo xtask test`, and what those stand on.
 
+mod clients;
 mod demo;
 mod layers;
 mod schema;
@@ -22,6 +23,8 @@ enum Chore {
     Demo(demo::Demo),
     /// Run every check and test, after installing what they need
     Test(test::Test),
+    /// Fetch the stock clients that tests/clients drives into target/clients
+    Clients,
     /// Check that the crates' dependencies point down only
     Layers,
     /// Make the API's embedded schema from Kubernetes' published definitions
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Demo(demo) => demo.run(),
         Chore::Test(test) => test.run(),
+        Chore::Clients => clients::install(),
         Chore::Layers => layers::check(),
         Chore::Schema(schema) => schema.run(),
     }

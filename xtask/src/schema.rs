@@ -1,7 +1,8 @@
 //! `cargo xtask schema --from FILE`: the embedded schema of the API, made from Kubernetes' published definitions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -49,6 +50,8 @@ const KINDS: &[&str] = &[
     "coordination.k8s.io/v1/Lease",
     "discovery.k8s.io/v1/EndpointSlice",
     "events.k8s.io/v1/Event",
+    "metrics.k8s.io/v1beta1/NodeMetrics",
+    "metrics.k8s.io/v1beta1/PodMetrics",
     "networking.k8s.io/v1/Ingress",
     "networking.k8s.io/v1/IngressClass",
     "networking.k8s.io/v1/NetworkPolicy",
@@ -62,6 +65,9 @@ const KINDS: &[&str] = &[
     "scheduling.k8s.io/v1/PriorityClass",
     "storage.k8s.io/v1/StorageClass",
 ];
+
+/// What Kubernetes publishes apart from the rest.
+const METRICS: &str = include_str!("schema/metrics.json");
 
 const KEPT: &[&str] = &[
     "format",
@@ -80,13 +86,19 @@ pub(crate) struct Schema {
     from: PathBuf,
     #[arg(long, value_name = "FILE", default_value = "api/schema/v1.34.json")]
     to: PathBuf,
+    /// What people read, apart from what the server needs at its start
+    #[arg(long, value_name = "FILE", default_value = "api/schema/v1.34-descriptions.json.gz")]
+    descriptions: PathBuf,
 }
 
 impl Schema {
     pub(crate) fn run(self) -> Result<()> {
         let text = std::fs::read(&self.from).with_context(|| format!("read {}", self.from.display()))?;
         let source: Value = serde_json::from_slice(&text).context("parse the definitions")?;
-        let all = source["$defs"].as_object().context("find $defs in the definitions")?;
+        let mut all = source["$defs"].as_object().context("find $defs in the definitions")?.clone();
+        let metrics: Map<String, Value> = serde_json::from_str(METRICS).context("parse the definitions of metrics")?;
+        all.extend(metrics);
+        let all = &all;
         let kinds = kinds(all)?;
         let mut kept = BTreeMap::new();
         let mut wanted: Vec<String> = kinds.values().cloned().collect();
@@ -99,9 +111,30 @@ impl Schema {
             wanted.extend(references(&compact));
             kept.insert(name, compact);
         }
+        let described = kept.keys().map(|name| (name.clone(), descriptions(&all[name]))).collect::<Map<_, _>>();
         let compact = json!({"kinds": kinds, "definitions": kept});
-        std::fs::write(&self.to, compact.to_string() + "\n").with_context(|| format!("write {}", self.to.display()))
+        write(&self.to, (compact.to_string() + "\n").as_bytes())?;
+        write(&self.descriptions, &compress(&Value::Object(described).to_string())?)
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
+}
+
+fn compress(text: &str) -> Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish().context("compress the descriptions")
+}
+
+/// Of the definition itself (under the empty name) and of its fields.
+fn descriptions(definition: &Value) -> Value {
+    let fields = definition["properties"].as_object().into_iter().flatten();
+    let own = std::iter::once(("", definition));
+    let all = own.chain(fields.map(|(name, field)| (name.as_str(), field)));
+    let texts = all.filter_map(|(name, node)| Some((name.to_owned(), json!(node["description"].as_str()?))));
+    texts.collect::<Map<_, _>>().into()
 }
 
 /// `group/version/kind` → the name of its definition.

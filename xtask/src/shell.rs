@@ -67,8 +67,13 @@ fn shown(command: &Command) -> String {
 
 /// Where cargo puts the binaries of the dev profile.
 pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    Ok(target_directory()?.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// What cargo makes goes there.
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata: serde_json::Value =
         serde_json::from_str(&output(&mut cargo(&["metadata", "--format-version", "1", "--no-deps"]))?)?;
     let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+    Ok(PathBuf::from(target))
 }

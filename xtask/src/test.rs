@@ -14,11 +14,13 @@ pub(crate) struct Test {
 }
 
 /// Programs that tests use as real clients or to make networks, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 3] = [("kubectl", "kubernetes-client"), ("curl", "curl"), ("python3", "python3")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("kubectl", "kubernetes-client"), ("curl", "curl"), ("python3", "python3"), ("pip3", "python3-pip")];
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
         install_programs()?;
+        crate::clients::install()?;
         add_targets()?;
         crate::layers::check()?;
         if !self.tests_only {

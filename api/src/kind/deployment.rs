@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use super::count::{at_most_all, count_or_percent};
+use super::pod_spec::Owner;
 use super::{Kind, pod_spec, table};
 use crate::field::{Faults, Field, set_default};
 
@@ -39,7 +41,7 @@ fn validate(spec: &Field, faults: &mut Faults) {
         faults.non_negative(&spec.get(field));
     }
     pod_spec::validate_selector(&spec.get("selector"), "deployment", faults);
-    pod_spec::validate_template(&spec.get("template"), &spec.get("selector"), faults);
+    pod_spec::validate_template(&spec.get("template"), &spec.get("selector"), Owner::Restarting("ReplicaSet"), faults);
     validate_strategy(&spec.get("strategy"), faults);
     let deadline = spec.get("progressDeadlineSeconds");
     if deadline.int().unwrap_or(600) <= spec.get("minReadySeconds").int().unwrap_or(0) {
@@ -54,28 +56,9 @@ fn validate_strategy(strategy: &Field, faults: &mut Faults) {
         faults.forbid(&rolling.path, "may not be specified when strategy `type` is 'Recreate'");
     }
     let (unavailable, surge) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
-    let both = [&unavailable, &surge].map(|field| share(field, faults));
+    let both = [&unavailable, &surge].map(|field| count_or_percent(field, faults));
     if both == [Some(0), Some(0)] {
         faults.invalid(&unavailable, "may not be 0 when `maxSurge` is 0");
     }
-    if unavailable.str().is_some() && both[0].is_some_and(|percent| percent > 100) {
-        faults.invalid(&unavailable, "must not be greater than 100%");
-    }
-}
-
-/// A count or a percentage; `None` when it is neither, which is a fault.
-fn share(field: &Field, faults: &mut Faults) -> Option<i64> {
-    if let Some(count) = field.int() {
-        faults.non_negative(field);
-        return Some(count);
-    }
-    let percent = field.str()?.strip_suffix('%').and_then(|digits| digits.parse().ok());
-    if percent.is_none_or(|percent: i64| percent < 0) {
-        faults.invalid(
-            field,
-            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-        );
-        return None;
-    }
-    percent
+    at_most_all(&unavailable, faults);
 }

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{DeleteAnswer, Kind, pod_spec, table};
 
@@ -24,6 +24,7 @@ pub(super) fn kind() -> Kind {
         has_grace_period: true,
         delete_answer: DeleteAnswer::Object,
         prepare_create: |pod, _| pod["status"] = json!({"phase": "Pending"}),
+        prepare_update: |pod, old| pod_spec::keep_priority(&mut pod["spec"], &old["spec"]),
         default: |pod, context| {
             pod_spec::default_pod(pod, context);
             let class = pod_spec::qos_class(&pod["spec"]);
@@ -31,17 +32,10 @@ pub(super) fn kind() -> Kind {
                 pod["status"]["qosClass"] = json!(class);
             }
         },
-        validate: |pod, faults| pod_spec::validate(&pod.get("spec"), false, faults),
+        admit: pod_spec::admit,
+        validate: |pod, faults| pod_spec::validate(&pod.get("spec"), pod_spec::Owner::None, faults),
         validate_update: |new, old, faults| pod_spec::validate_update(&new.get("spec"), &old["spec"], faults),
         pod_spec: Some("spec"),
         ..Kind::plain("", "v1", "Pod", "PodList", "pods", "pod")
-    }
-}
-
-/// Makes `field` of `target` what it is in `source`, absent too.
-pub(super) fn copy(target: &mut Value, source: &Value, field: &str) {
-    match source.get(field) {
-        Some(value) => target[field] = value.clone(),
-        None => crate::write::metadata::remove(target, field),
     }
 }

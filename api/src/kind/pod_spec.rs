@@ -1,5 +1,6 @@
 //! The spec of a pod, which is also that of the template of everything that makes pods.
 
+mod admission;
 mod container;
 mod default;
 mod env;
@@ -10,26 +11,33 @@ mod volume;
 
 use serde_json::Value;
 
+pub(super) use admission::{admit, keep_priority};
 pub(super) use default::{default_pod, default_spec};
 pub(super) use probe::port as validate_port;
 pub(super) use resources::qos_class;
 
 use crate::field::{Faults, Field};
-use crate::names;
+use crate::write::metadata::copy;
+use crate::{Cause, Selector, names};
 
-/// The rules for a pod's spec, wherever it stands. `is_template`: it belongs to something that restarts its pods.
-pub(super) fn validate(spec: &Field, is_template: bool, faults: &mut Faults) {
+/// Whose pods a spec describes, which decides how they may end.
+#[derive(Clone, Copy)]
+pub(super) enum Owner {
+    /// A pod by itself, or a template that is nobody's.
+    None,
+    /// It restarts its pods for ever; in the words of its kind.
+    Restarting(&'static str),
+    /// Its pods run to their end.
+    Ending,
+}
+
+/// The rules for a pod's spec, wherever it stands.
+pub(super) fn validate(spec: &Field, owner: Owner, faults: &mut Faults) {
     let volumes = volume::validate(&spec.get("volumes"), faults);
     container::validate_all(spec, &volumes, faults);
-    restart_policy(&spec.get("restartPolicy"), is_template, faults);
+    how_it_ends(spec, owner, faults);
     faults.one_of(&spec.get("dnsPolicy"), &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]);
     faults.non_negative(&spec.get("terminationGracePeriodSeconds"));
-    let deadline = spec.get("activeDeadlineSeconds");
-    if is_template && deadline.is_set() {
-        faults.forbid(&deadline.path, "activeDeadlineSeconds in ReplicaSet is not Supported");
-    } else if deadline.int().is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds)) {
-        faults.invalid(&deadline, "must be between 1 and 2147483647, inclusive");
-    }
     for field in ["hostname", "subdomain"].map(|field| spec.get(field)) {
         if !field.is_empty() {
             faults.named(&field, names::check_dns1123_label(field.text()));
@@ -43,38 +51,31 @@ pub(super) fn validate(spec: &Field, is_template: bool, faults: &mut Faults) {
     scheduling::validate(spec, faults);
 }
 
-/// The template of a Deployment or ReplicaSet: its labels must satisfy `selector`, and its pods restart for ever.
-pub(super) fn validate_template(template: &Field, selector: &Field, faults: &mut Faults) {
-    let metadata = template.get("metadata");
-    faults.labels(&metadata.get("labels"));
-    if let Ok(parsed) = crate::Selector::from_json(selector.value)
-        && !selector.is_empty()
-        && !parsed.matches(metadata.get("labels").value)
-    {
-        let labels = metadata.get("labels");
+/// The template of something that selects its pods: its labels must satisfy `selector`, unless that is empty.
+pub(super) fn validate_template(template: &Field, selector: &Field, owner: Owner, faults: &mut Faults) {
+    validate_template_labels(template, selector, faults);
+    validate(&template.get("spec"), owner, faults);
+}
+
+/// `selector` is a LabelSelector, or the plain map that older kinds have.
+pub(super) fn validate_template_labels(template: &Field, selector: &Field, faults: &mut Faults) {
+    let labels = template.get("metadata").get("labels");
+    faults.labels(&labels);
+    let fits = |parsed: Selector| selector.is_empty() || parsed.matches(labels.value);
+    if !Selector::from_json(selector.value).map_or(true, fits) {
         let empty = Value::Object(serde_json::Map::new());
         let value = if labels.is_set() { labels.value } else { &empty };
         faults.invalid(&Field { path: labels.path, value }, "`selector` does not match template `labels`");
     }
-    validate(&template.get("spec"), true, faults);
 }
 
-/// A Deployment's or ReplicaSet's selector: required, well formed, and not for everything.
+/// The selector of what makes pods: required, well formed, and not for everything.
 pub(super) fn validate_selector(selector: &Field, owner: &str, faults: &mut Faults) {
     if selector.value.is_null() {
         faults.require(selector, "");
         return;
     }
-    for (key, value) in selector.get("matchLabels").entries() {
-        let map = selector.get("matchLabels");
-        faults.causes.extend(names::causes(&map.path, key, names::check_qualified_name(key)));
-        let text = value.as_str().unwrap_or_default();
-        let entry = Field { path: map.key_path(key), value };
-        faults.named(&entry, names::check_label_value(text));
-    }
-    if let Err(error) = crate::Selector::from_json(selector.value) {
-        faults.invalid(selector, &error.to_string());
-    }
+    faults.selector(selector);
     if selector.get("matchLabels").is_empty() && selector.get("matchExpressions").is_empty() {
         faults.invalid(selector, &format!("empty selector is invalid for {owner}"));
     }
@@ -102,10 +103,10 @@ pub(super) fn validate_update(new: &Field, old: &Value, faults: &mut Faults) {
         allowed["tolerations"] = new.value["tolerations"].clone();
     }
     if scheduling::only_removes_gates(&new.value["schedulingGates"], &old["schedulingGates"]) {
-        super::pod::copy(&mut allowed, new.value, "schedulingGates");
+        copy(&mut allowed, new.value, "schedulingGates");
         if !old["schedulingGates"].is_null() {
             // Kubernetes lets gated pods be narrowed to fewer nodes.
-            super::pod::copy(&mut allowed, new.value, "nodeSelector");
+            copy(&mut allowed, new.value, "nodeSelector");
         }
     }
     if differs(&allowed, new.value) {
@@ -133,9 +134,20 @@ fn differs(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn restart_policy(policy: &Field, is_template: bool, faults: &mut Faults) {
-    if !faults.require(policy, "") {
-        return;
+fn how_it_ends(spec: &Field, owner: Owner, faults: &mut Faults) {
+    let (policy, deadline) = (spec.get("restartPolicy"), spec.get("activeDeadlineSeconds"));
+    match owner {
+        Owner::Ending if !["OnFailure", "Never"].contains(&policy.text()) => {
+            faults.push(Cause::required(&policy.path, "valid values: \"OnFailure\", \"Never\""));
+        }
+        Owner::Restarting(_) => faults.one_of(&policy, &["Always"]),
+        Owner::None | Owner::Ending => faults.one_of(&policy, &["Always", "OnFailure", "Never"]),
     }
-    faults.one_of(policy, if is_template { &["Always"] } else { &["Always", "OnFailure", "Never"] });
+    if let Owner::Restarting(kind) = owner
+        && deadline.is_set()
+    {
+        faults.forbid(&deadline.path, &format!("activeDeadlineSeconds in {kind} is not Supported"));
+    } else if deadline.int().is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds)) {
+        faults.invalid(&deadline, "must be between 1 and 2147483647, inclusive");
+    }
 }

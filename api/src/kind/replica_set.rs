@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::pod_spec::Owner;
 use super::{Kind, pod_spec, table};
 use crate::field::set_default;
 
@@ -22,7 +23,12 @@ pub(super) fn kind() -> Kind {
             faults.non_negative(&spec.get("replicas"));
             faults.non_negative(&spec.get("minReadySeconds"));
             pod_spec::validate_selector(&spec.get("selector"), "replicaset", faults);
-            pod_spec::validate_template(&spec.get("template"), &spec.get("selector"), faults);
+            pod_spec::validate_template(
+                &spec.get("template"),
+                &spec.get("selector"),
+                Owner::Restarting("ReplicaSet"),
+                faults,
+            );
         },
         validate_update: |new, old, faults| {
             faults.immutable(&new.get("spec").get("selector"), &old["spec"]["selector"]);

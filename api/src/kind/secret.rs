@@ -18,6 +18,12 @@ pub(super) fn kind() -> Kind {
         validate: |secret, faults| {
             let size = check_keys(secret, &["data"], faults);
             check_size(size, faults);
+            if secret.get("type").text() == ACCOUNT_TOKEN {
+                let annotations = secret.get("metadata").get("annotations");
+                if annotations.get(ACCOUNT_NAME).is_empty() {
+                    faults.push(crate::Cause::required(annotations.key_path(ACCOUNT_NAME), ""));
+                }
+            }
             for key in required_keys(secret.get("type").text()) {
                 let data = secret.get("data");
                 if data.value.get(*key).is_none() {
@@ -32,6 +38,9 @@ pub(super) fn kind() -> Kind {
         ..Kind::plain("", "v1", "Secret", "SecretList", "secrets", "secret")
     }
 }
+
+const ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
+const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 
 /// `stringData` is for writing only: it ends up in `data`, over what is there.
 fn encode_string_data(secret: &mut Value) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{DeleteAnswer, Kind, table};
 use crate::field::set_default;
 use crate::names;
-use crate::write::metadata::remove;
+use crate::write::metadata::{copy, remove};
 
 pub(super) fn kind() -> Kind {
     Kind {
@@ -89,7 +89,7 @@ fn keep_allocated(service: &mut Value, old: &Value) {
         }
     } else if needs_cluster_ip(old) && spec["clusterIP"].as_str().unwrap_or_default().is_empty() {
         for field in ["clusterIP", "clusterIPs"] {
-            super::pod::copy(spec, old, field);
+            copy(spec, old, field);
         }
     }
     let (wanted, had) = (needs_node_ports(spec), needs_node_ports(old));

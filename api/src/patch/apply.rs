@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::compare::{Comparison, compare, field_set, merge, remove};
+use super::compare::{compare, field_set, merge, remove};
 use super::conflict::{self, Conflicts};
 use super::fieldset::FieldSet;
 use super::managed::{
@@ -9,8 +9,10 @@ use super::managed::{
     without_unowned,
 };
 use super::same_but_for_times;
+use super::versions::Changes;
 use crate::Status;
 use crate::schema::Node;
+use crate::write::metadata::{self, ANNOTATIONS_BYTES_MAX};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The manager whose server-side apply takes over what its client-side apply left behind.
@@ -38,14 +40,14 @@ impl ServerSideApply<'_> {
     /// 409 with `FieldManagerConflict` causes, or 400 for a config that is no apply configuration.
     pub fn apply(&self, current: Option<&Value>, config: &Value) -> Result<Value, Status> {
         let config = self.clean(config)?;
-        let applied = field_set(&config, self.object_type)
-            .map_err(|fault| Status::bad_request(format!("failed to create typed patch object: {fault}")))?;
+        let applied = field_set(&config, self.object_type).map_err(|faults| no_typed_object(&config, &faults))?;
         let applied = applied.recursive_difference(&not_of_subresource(self.subresource));
         let (live, managed) = self.live(current, &config);
         let done = match self.update(&live, &managed, &config, &applied, self.force) {
-            Err(conflicts) if !self.force && self.may_take_over(&live, &conflicts) => {
-                self.update(&live, &managed, &config, &applied, true)
-            }
+            Err(conflicts) => match self.not_mine(&live, api_version(&config), conflicts) {
+                conflicts if conflicts.is_empty() => self.update(&live, &managed, &config, &applied, true),
+                conflicts => Err(conflicts),
+            },
             done => done,
         };
         let applied = done.map_err(|conflicts| conflict::status(&conflicts))?;
@@ -68,8 +70,7 @@ impl ServerSideApply<'_> {
         let Some(metadata) = config.get_mut("metadata").and_then(Value::as_object_mut) else {
             return Err(Status::bad_request("an apply configuration must be an object with metadata"));
         };
-        if metadata.remove("managedFields").is_some_and(|fields| fields.as_array().is_none_or(|list| !list.is_empty()))
-        {
+        if metadata.remove("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Status::bad_request("metadata.managedFields must be nil"));
         }
         for field in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"]
@@ -121,14 +122,14 @@ impl ServerSideApply<'_> {
         if let Some(last) = &last {
             self.prune(&mut merged, &managed, applied, &last.fields);
         }
-        let changes = compare(live, &merged, self.object_type);
+        let changes = Changes::between(live, &merged, self.object_type, &managed);
         let conflicts = conflicts(&managed, &changes, &me);
         if !force && !conflicts.is_empty() {
             return Err(conflicts);
         }
         managed.take_from_all(&changes, Some(&me));
         managed.write_to(&mut merged);
-        self.sync_last_applied(&mut merged, live, config);
+        self.sync_last_applied(&mut merged, config);
         Ok(merged)
     }
 
@@ -139,23 +140,37 @@ impl ServerSideApply<'_> {
         remove(merged, &gone, &owned, self.object_type);
     }
 
-    /// What client-side apply set and nobody changed since belongs to the same user.
-    fn may_take_over(&self, live: &Value, conflicts: &Conflicts) -> bool {
-        let annotation = &live["metadata"]["annotations"][LAST_APPLIED];
-        if self.manager != KUBECTL || !annotation.is_string() {
-            return false;
+    /// The conflicts without those about what the user's own client-side apply set and nobody changed since.
+    fn not_mine(&self, live: &Value, version: &str, mut conflicts: Conflicts) -> Conflicts {
+        let annotation = live["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap_or_default();
+        let Ok(last) = serde_json::from_str::<Value>(annotation) else { return conflicts };
+        if self.manager != KUBECTL || api_version(&last) != version {
+            return conflicts;
         }
-        let Ok(last) = serde_json::from_str::<Value>(annotation.as_str().unwrap_or_default()) else { return false };
-        let Ok(set) = field_set(&last, self.object_type) else { return false };
+        let Ok(set) = field_set(&last, self.object_type) else { return conflicts };
         let since = compare(&last, live, self.object_type);
-        let mine = set.difference(&since.modified).difference(&since.removed);
-        conflicts.iter().all(|(_, fields)| fields.difference(&mine).is_empty())
+        let mine = set.difference(&since.modified).difference(&since.added).difference(&since.removed);
+        for (_, fields) in &mut conflicts {
+            *fields = fields.difference(&mine);
+        }
+        conflicts.retain(|(_, fields)| !fields.is_empty());
+        conflicts
     }
 
-    /// So that a user can go back to client-side apply.
-    fn sync_last_applied(&self, merged: &mut Value, live: &Value, config: &Value) {
-        if self.manager == KUBECTL && live["metadata"]["annotations"].get(LAST_APPLIED).is_some() {
-            merged["metadata"]["annotations"][LAST_APPLIED] = json!(format!("{config}\n"));
+    /// So that a user can go back to client-side apply. What is too long for annotations is left out.
+    fn sync_last_applied(&self, merged: &mut Value, config: &Value) {
+        let known = merged["metadata"]["annotations"][LAST_APPLIED].as_str();
+        if self.manager != KUBECTL || known.is_none_or(str::is_empty) {
+            return;
+        }
+        let annotations = &mut merged["metadata"]["annotations"];
+        let mut config = config.clone();
+        if let Some(annotations) = config["metadata"].get_mut("annotations") {
+            metadata::remove(annotations, LAST_APPLIED);
+        }
+        annotations[LAST_APPLIED] = json!(format!("{config}\n"));
+        if metadata::annotations_bytes(annotations) > ANNOTATIONS_BYTES_MAX {
+            metadata::remove(annotations, LAST_APPLIED);
         }
     }
 
@@ -169,13 +184,34 @@ impl ServerSideApply<'_> {
     }
 }
 
-fn conflicts(managed: &Managed, changes: &Comparison, me: &ManagerId) -> Conflicts {
-    let changed = changes.modified.union(&changes.added);
+fn conflicts(managed: &Managed, changes: &Changes, me: &ManagerId) -> Conflicts {
     let others = managed.entries.iter().filter(|(id, _)| *id != me);
     others
-        .map(|(id, entry)| (id.clone(), entry.fields.intersection(&changed)))
+        .map(|(id, entry)| {
+            let changes = changes.seen_in(&entry.api_version);
+            (id.clone(), entry.fields.intersection(&changes.modified.union(&changes.added)))
+        })
         .filter(|(_, fields)| !fields.is_empty())
         .collect()
+}
+
+/// Kubernetes answers this with a 500 and the same words.
+fn no_typed_object(config: &Value, faults: &[String]) -> Status {
+    let text = |field: &str| config["metadata"][field].as_str().unwrap_or_default();
+    let (namespace, name) = (text("namespace"), text("name"));
+    let faults = match faults {
+        [one] => one.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    };
+    let gvk = group_version_kind(config);
+    Status::bad_request(format!("failed to create typed patch object ({namespace}/{name}; {gvk}): {faults}"))
+}
+
+/// As Go shows it: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`.
+pub fn group_version_kind(object: &Value) -> String {
+    let version = api_version(object);
+    let slash = if version.contains('/') { "" } else { "/" };
+    format!("{slash}{version}, Kind={}", object["kind"].as_str().unwrap_or_default())
 }
 
 /// Whether the config asks for no other version than the one that is there.

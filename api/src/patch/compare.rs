@@ -17,40 +17,58 @@ pub(super) struct Comparison {
     pub(super) removed: FieldSet,
 }
 
-/// The fields that `object` sets. Refuses lists whose items cannot be told apart, with the path of the fault.
-pub(super) fn field_set(object: &Value, object_type: FieldType) -> Result<FieldSet, String> {
-    Ok(set_branch(object, object_type, "")?.children)
+/// The fields that `object` sets. Refuses fields that the type does not have and lists whose items cannot be told apart,
+/// each with its path.
+pub(super) fn field_set(object: &Value, object_type: FieldType) -> Result<FieldSet, Vec<String>> {
+    let mut faults = Vec::new();
+    let set = set_branch(object, object_type, "", &mut faults).children;
+    if faults.is_empty() { Ok(set) } else { Err(faults) }
 }
 
-fn set_branch(value: &Value, value_type: FieldType, path: &str) -> Result<Branch, String> {
+fn set_branch(value: &Value, value_type: FieldType, path: &str, faults: &mut Vec<String>) -> Branch {
     match (value, Topology::of(value, value_type)) {
         (Value::Object(map), Topology::Granular) => {
             let mut children = FieldSet::default();
             for (key, child) in map {
                 let below = child_type(value_type, key);
-                let mut node = set_branch(child, below, &format!("{path}.{key}"))?;
+                let path = format!("{path}.{key}");
+                if below.is_none() && is_closed(value_type) {
+                    faults.push(format!("{path}: field not declared in schema"));
+                }
+                let mut node = set_branch(child, below, &path, faults);
                 node.member |= is_empty(child) || !has_field(value_type, key);
                 children.insert(PathElement::field(key), node);
             }
-            Ok(Branch { member: false, children })
+            Branch { member: false, children }
         }
         (Value::Array(items), topology @ (Topology::Set | Topology::Keyed(_))) => {
             let item_type = value_type.and_then(Node::items);
             let mut children = FieldSet::default();
             for (index, item) in items.iter().enumerate() {
-                let element =
-                    topology.strict_element(item).map_err(|fault| format!("{path}: element {index}: {fault}"))?;
+                let element = match topology.strict_element(item) {
+                    Ok(element) => element,
+                    Err(fault) => {
+                        faults.push(format!("{path}: element {index}: {fault}"));
+                        continue;
+                    }
+                };
                 if children.get(&element).is_some() {
-                    return Err(format!("{path}: duplicate entries for key {element}"));
+                    faults.push(format!("{path}: duplicate entries for key {element}"));
+                    continue;
                 }
-                let mut node = set_branch(item, item_type, &format!("{path}{element}"))?;
+                let mut node = set_branch(item, item_type, &format!("{path}{element}"), faults);
                 node.member = true;
                 children.insert(element, node);
             }
-            Ok(Branch { member: false, children })
+            Branch { member: false, children }
         }
-        _ => Ok(Branch::leaf()),
+        _ => Branch::leaf(),
     }
+}
+
+/// Whether the type names all the fields there are.
+fn is_closed(value_type: FieldType) -> bool {
+    value_type.is_some_and(|node| node.fields().next().is_some() && !node.preserves_unknown_fields())
 }
 
 pub(super) fn compare(old: &Value, new: &Value, object_type: FieldType) -> Comparison {
@@ -58,9 +76,9 @@ pub(super) fn compare(old: &Value, new: &Value, object_type: FieldType) -> Compa
     Comparison { added: added.children, modified: modified.children, removed: removed.children }
 }
 
-/// `of_struct`: the value sits in a field of a struct. An absent struct field counts as an empty struct, as it does
-/// in Kubernetes' own types, so the struct itself is never added.
-fn compare_node(old: Option<&Value>, new: Option<&Value>, value_type: FieldType, of_struct: bool) -> [Branch; 3] {
+/// `always_there`: an absent value counts as an empty struct or a null list, as it does in Kubernetes' own types, so that
+/// it is never itself added.
+fn compare_node(old: Option<&Value>, new: Option<&Value>, value_type: FieldType, always_there: bool) -> [Branch; 3] {
     let present = |value: Option<&Value>| value.is_some_and(|value| !is_empty(value));
     let Some(shown) = new.or(old) else { return Default::default() };
     let topology = Topology::of(shown, value_type);
@@ -76,7 +94,8 @@ fn compare_node(old: Option<&Value>, new: Option<&Value>, value_type: FieldType,
         for key in new_keys.chain(old.into_iter().flatten().map(|(key, _)| key).filter(gone)) {
             let below = child_type(value_type, key);
             let named = has_field(value_type, key);
-            let found = compare_node(child(old, key), child(new, key), below, named);
+            let always_there = named && (is_struct(below) || is_required(value_type, key));
+            let found = compare_node(child(old, key), child(new, key), below, always_there);
             insert(&mut nodes, PathElement::field(key), found);
         }
     } else {
@@ -89,10 +108,13 @@ fn compare_node(old: Option<&Value>, new: Option<&Value>, value_type: FieldType,
             insert(&mut nodes, element.clone(), compare_items(Some(old), None, item_type));
         }
     }
-    let of_struct = of_struct && is_struct(value_type);
-    nodes[0].member |= old.is_none() && !of_struct;
+    nodes[0].member |= old.is_none() && !always_there;
     nodes[2].member |= new.is_none();
     nodes
+}
+
+fn is_required(value_type: FieldType, field: &str) -> bool {
+    value_type.is_some_and(|node| node.required().any(|required| required == field))
 }
 
 type Items<'a> = Vec<&'a Value>;
@@ -158,13 +180,14 @@ pub(super) fn merge(live: &Value, config: &Value, value_type: FieldType) -> Valu
 fn merge_items(live: &[Value], config: &[Value], topology: &Topology, item_type: FieldType) -> Vec<Value> {
     let of_live: Vec<PathElement> = live.iter().map(|item| topology.element(item)).collect();
     let of_config: Vec<PathElement> = config.iter().map(|item| topology.element(item)).collect();
-    let apply = |at: usize| match of_live.iter().position(|element| *element == of_config[at]) {
-        Some(found) => merge(&live[found], &config[at], item_type),
+    let (in_live, in_config) = (first_places(&of_live), first_places(&of_config));
+    let apply = |at: usize| match in_live.get(&of_config[at]) {
+        Some(found) => merge(&live[*found], &config[at], item_type),
         None => config[at].clone(),
     };
     let (mut merged, mut done) = (Vec::new(), 0);
     for (item, element) in live.iter().zip(&of_live) {
-        match of_config.iter().position(|one| one == element) {
+        match in_config.get(element).copied() {
             None => merged.push(item.clone()),
             Some(shared) => {
                 merged.extend((done..=shared).map(apply));
@@ -174,6 +197,10 @@ fn merge_items(live: &[Value], config: &[Value], topology: &Topology, item_type:
     }
     merged.extend((done..config.len()).map(apply));
     merged
+}
+
+fn first_places(elements: &[PathElement]) -> BTreeMap<&PathElement, usize> {
+    elements.iter().enumerate().rev().map(|(at, element)| (element, at)).collect()
 }
 
 /// Takes the members of `gone` out of `value`. A map or list that this empties goes too, unless `kept` has it.

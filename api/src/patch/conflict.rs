@@ -9,8 +9,10 @@ pub(super) type Conflicts = Vec<(ManagerId, FieldSet)>;
 
 /// 409 with one `FieldManagerConflict` cause a field.
 pub(super) fn status(conflicts: &Conflicts) -> Status {
+    let mut conflicts: Vec<_> = conflicts.iter().collect();
+    conflicts.sort_by_key(|(id, _)| (&id.manager, id.operation, &id.api_version, &id.subresource));
     let of_manager = |(id, fields): &(ManagerId, FieldSet)| (describe(id), fields.paths());
-    let described: Vec<(String, Vec<String>)> = conflicts.iter().map(of_manager).collect();
+    let described: Vec<(String, Vec<String>)> = conflicts.into_iter().map(of_manager).collect();
     let count: usize = described.iter().map(|(_, paths)| paths.len()).sum();
     let message = match described.as_slice() {
         [(manager, paths)] if count == 1 => {

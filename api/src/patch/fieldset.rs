@@ -110,7 +110,8 @@ impl FieldSet {
         all
     }
 
-    /// Every member as Kubernetes writes a path: `.spec.containers[name="c"].image`.
+    /// Every member as Kubernetes writes a path: `.spec.containers[name="c"].image`; those of a level before what lies
+    /// deeper.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.collect_paths("", &mut paths);
@@ -118,13 +119,16 @@ impl FieldSet {
     }
 
     fn collect_paths(&self, prefix: &str, paths: &mut Vec<String>) {
-        for (element, node) in &self.nodes {
-            let path = format!("{prefix}{element}");
-            if node.member {
-                paths.push(path.clone());
-            }
-            node.children.collect_paths(&path, paths);
+        let members = self.nodes.iter().filter(|(_, node)| node.member);
+        paths.extend(members.map(|(element, _)| format!("{prefix}{element}")));
+        for (element, node) in self.nodes.iter().filter(|(_, node)| !node.children.is_empty()) {
+            node.children.collect_paths(&format!("{prefix}{element}"), paths);
         }
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&PathElement, &Branch)> {
+        self.nodes.iter()
     }
 
     pub(super) fn get(&self, element: &PathElement) -> Option<&Branch> {
@@ -208,6 +212,12 @@ impl PathElement {
             _ => return None,
         }
         Some(Self(text.to_owned()))
+    }
+
+    /// The name, when the step leads to a field.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn field_name(&self) -> Option<&str> {
+        self.0.strip_prefix("f:")
     }
 
     fn step(&self) -> Step<'_> {

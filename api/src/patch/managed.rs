@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::compare::{Comparison, compare};
 use super::fieldset::FieldSet;
+use super::versions::Changes;
 use crate::schema::Node;
 
 /// Kubernetes' own bound: the oldest updaters beyond it become one, so that a list of writers cannot grow for ever.
@@ -47,16 +47,16 @@ pub struct FieldWrite<'a> {
 impl FieldWrite<'_> {
     /// `new` with the `managedFields` that it has after this write: what the writer added or changed is its own, what
     /// it removed is nobody's. `old` is `None` for a creation. An object that nobody tracks stays so until it is
-    /// applied to; `managedFields: [{}]` in `new` ends the tracking.
+    /// applied to; `managedFields: [{}]` or `[]` in `new` ends the tracking.
     pub fn record(&self, old: Option<&Value>, mut new: Value) -> Value {
         let Some(mut managed) = self.known(old, &new) else {
             Managed::default().write_to(&mut new);
             return new;
         };
         let empty = json!({});
-        let changes = compare(old.unwrap_or(&empty), &new, self.object_type);
+        let changes = Changes::between(old.unwrap_or(&empty), &new, self.object_type, &managed);
         managed.take_from_all(&changes, None);
-        let taken = changes.added.union(&changes.modified);
+        let taken = changes.own.added.union(&changes.own.modified);
         let taken = taken.recursive_difference(&not_of_subresource(self.subresource));
         let taken = taken.difference(&FieldSet::of_fields(UNOWNED));
         managed.add_updater(self, api_version(&new), taken);
@@ -64,19 +64,15 @@ impl FieldWrite<'_> {
         new
     }
 
-    /// `None` when nothing is tracked.
+    /// `None` when nothing is tracked. What a writer says of the fields himself counts, when all of it can be read.
     fn known(&self, old: Option<&Value>, new: &Value) -> Option<Managed> {
-        if self.subresource.is_empty() {
-            let given = &new["metadata"]["managedFields"];
-            if given.as_array().is_some_and(|list| matches!(&list[..], [one] if *one == json!({}))) {
-                return None;
-            }
-            let given = Managed::read(new);
-            if !given.entries.is_empty() {
-                return Some(given);
-            }
-        }
-        let known = old.map(Managed::read).unwrap_or_default();
+        let given = new["metadata"]["managedFields"].as_array().filter(|_| self.subresource.is_empty());
+        let known = match given.map(Vec::as_slice) {
+            Some([]) => Managed::default(),
+            Some([one]) if *one == json!({}) => Managed::default(),
+            Some(entries) => Managed::decode(entries).unwrap_or_else(|| old.map(Managed::read).unwrap_or_default()),
+            None => old.map(Managed::read).unwrap_or_default(),
+        };
         (old.is_none() || !known.entries.is_empty()).then_some(known)
     }
 }
@@ -141,10 +137,20 @@ impl Managed {
         Self { entries: list.into_iter().flatten().filter_map(read_entry).collect() }
     }
 
+    /// `None` when one of them cannot be read, or says less than it must.
+    fn decode(entries: &[Value]) -> Option<Self> {
+        let complete = |entry: &Value| {
+            entry["fieldsType"] == "FieldsV1" && entry["apiVersion"].as_str().is_some_and(|text| !text.is_empty())
+        };
+        let read = entries.iter().map(|entry| read_entry(entry).filter(|_| complete(entry)));
+        Some(Self { entries: read.collect::<Option<_>>()? })
+    }
+
     pub(super) fn write_to(&self, object: &mut Value) {
         let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
         let mut entries: Vec<_> = self.entries.iter().filter(|(_, entry)| !entry.fields.is_empty()).collect();
-        entries.sort_by_key(|(id, entry)| (id.operation, entry.time.clone(), id.manager.clone()));
+        entries
+            .sort_by_key(|(id, entry)| (id.operation, &entry.time, &id.manager, &entry.api_version, &id.subresource));
         if entries.is_empty() {
             metadata.remove("managedFields");
         } else {
@@ -161,8 +167,9 @@ impl Managed {
     }
 
     /// Nobody but `but` owns any longer what was changed, and nobody at all what is gone.
-    pub(super) fn take_from_all(&mut self, changes: &Comparison, but: Option<&ManagerId>) {
+    pub(super) fn take_from_all(&mut self, changes: &Changes, but: Option<&ManagerId>) {
         for (_, entry) in self.entries.iter_mut().filter(|(id, _)| Some(*id) != but) {
+            let changes = changes.seen_in(&entry.api_version);
             let left = entry.fields.difference(&changes.modified).difference(&changes.added);
             entry.fields = left.difference(&changes.removed);
         }
@@ -185,21 +192,44 @@ impl Managed {
         self.bound_updaters();
     }
 
+    /// The oldest updaters of a version become one, until there are few enough.
     fn bound_updaters(&mut self) {
-        let updater = |id: &&ManagerId| id.operation == Operation::Update && id.manager != ANCIENT_CHANGES;
-        while self.entries.keys().filter(updater).count() > UPDATERS_MAX {
-            let updaters = self.entries.iter().filter(|(id, _)| updater(id));
-            let oldest = updaters.min_by_key(|(_, entry)| entry.time.clone()).map(|(id, _)| id.clone());
-            let Some((id, entry)) = oldest.and_then(|id| self.entries.remove_entry(&id)) else { return };
-            let ancient = ManagerId { manager: ANCIENT_CHANGES.to_owned(), subresource: String::new(), ..id };
-            match self.entries.get_mut(&ancient) {
-                Some(known) => {
-                    known.fields.extend(&entry.fields);
-                    known.time = known.time.clone().max(entry.time);
+        let updaters = self.entries.iter().filter(|(id, _)| id.operation == Operation::Update);
+        let mut oldest: Vec<(String, ManagerId)> =
+            updaters.map(|(id, entry)| (entry.time.clone(), id.clone())).collect();
+        oldest.sort();
+        let mut count = oldest.len();
+        let mut first: BTreeMap<String, ManagerId> = BTreeMap::new();
+        for (_, id) in oldest {
+            if count <= UPDATERS_MAX {
+                return;
+            }
+            let version = id.api_version.clone();
+            match first.remove(&version) {
+                None => drop(first.insert(version, id)),
+                Some(older) => {
+                    let bucket = self.unite(older, id);
+                    first.insert(version, bucket);
+                    count -= 1;
                 }
-                None => drop(self.entries.insert(ancient, entry)),
             }
         }
+    }
+
+    /// Two updaters of one version become one without a name of its own.
+    fn unite(&mut self, older: ManagerId, newer: ManagerId) -> ManagerId {
+        let bucket = ManagerId { manager: ANCIENT_CHANGES.to_owned(), subresource: String::new(), ..newer.clone() };
+        let time = self.entries.get(&newer).map(|entry| entry.time.clone()).unwrap_or_default();
+        for id in [older, newer, bucket.clone()] {
+            let Some(entry) = self.entries.remove(&id) else { continue };
+            let united = self.entries.entry(bucket.clone()).or_insert_with(|| Entry {
+                fields: FieldSet::default(),
+                api_version: entry.api_version.clone(),
+                time: time.clone(),
+            });
+            united.fields.extend(&entry.fields);
+        }
+        bucket
     }
 }
 

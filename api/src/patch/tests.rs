@@ -7,7 +7,7 @@ mod strategic;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{FieldWrite, ServerSideApply, apply_json_patch, apply_merge_patch};
+use super::{FieldWrite, ServerSideApply};
 use crate::Status;
 use crate::schema::{self, Node};
 
@@ -55,20 +55,4 @@ fn deployment(containers: Value) -> Value {
 
 fn containers(object: &Value) -> &Value {
     &object["spec"]["template"]["spec"]["containers"]
-}
-
-#[test]
-fn a_json_patch_applies_whole_or_not_at_all() {
-    let object = json!({"a": [1, 2], "b": {"c": "d"}});
-    let patch = json!([{"op": "test", "path": "/b/c", "value": "d"}, {"op": "remove", "path": "/a/0"}]);
-    assert_eq!(apply_json_patch(&object, &patch).unwrap(), json!({"a": [2], "b": {"c": "d"}}));
-    let failing = json!([{"op": "remove", "path": "/a"}, {"op": "test", "path": "/b/c", "value": "x"}]);
-    assert_eq!(apply_json_patch(&object, &failing).unwrap_err().code, 422);
-    assert_eq!(apply_json_patch(&object, &json!({"op": "add"})).unwrap_err().code, 400);
-}
-
-#[test]
-fn a_merge_patch_deletes_by_null_and_replaces_lists() {
-    let patched = apply_merge_patch(&json!({"a": [1], "b": 2, "c": 3}), &json!({"a": [4], "b": null})).unwrap();
-    assert_eq!(patched, json!({"a": [4], "c": 3}));
 }

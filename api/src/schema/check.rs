@@ -35,11 +35,13 @@ impl Findings {
 
     /// The 400 of strict field validation, when a field is unknown.
     pub fn strict_error(&self, version: &str, kind: &str) -> Option<Status> {
-        if self.unknown.is_empty() {
-            return None;
-        }
+        self.strict_fault().map(|fault| cannot_be_handled(version, kind, &fault))
+    }
+
+    /// `strict decoding error: unknown field "spec.foo"`, when a field is unknown.
+    pub fn strict_fault(&self) -> Option<String> {
         let list = self.unknown_warnings().collect::<Vec<_>>().join(", ");
-        Some(cannot_be_handled(version, kind, &format!("strict decoding error: {list}")))
+        (!list.is_empty()).then(|| format!("strict decoding error: {list}"))
     }
 
     /// One `unknown field "spec.foo"` a field.

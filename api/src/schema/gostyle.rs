@@ -20,20 +20,55 @@ pub(super) fn cannot_unmarshal(
     format!("json: cannot unmarshal {} into {place}", value_name(found, node))
 }
 
+/// As Go's `%v` shows what it read from JSON: `map[name:a ports:[80]]`.
+pub fn go_value(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_value).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let mut pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
+            pairs.sort();
+            format!("map[{}]", pairs.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What Go calls the value while it is JSON.
+pub(crate) fn go_json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The type that Go reads a JSON value into.
+pub(crate) fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nil",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
 fn struct_name(node: &'static Node) -> Option<&'static str> {
     node.definition_name()?.rsplit('.').next()
 }
 
 fn value_name(found: &Value, node: &'static Node) -> String {
     match found {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
         // Go shows the number when it is the value that does not fit, not the type.
         Value::Number(number) if node.json_type() == Some(JsonType::Integer) => format!("number {number}"),
-        Value::Number(_) => "number".to_owned(),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
+        other => go_json_type(other).to_owned(),
     }
 }
 

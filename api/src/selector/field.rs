@@ -39,6 +39,12 @@ impl FieldSelector {
         self.terms.iter().all(|term| term.matches(object))
     }
 
+    /// The same selector of objects whose fields have other paths.
+    pub fn map_fields<'a>(&'a self, path: impl Fn(&'a str) -> &'a str) -> Self {
+        let renamed = |term: &'a FieldTerm| FieldTerm { field: path(&term.field).to_owned(), ..term.clone() };
+        Self { terms: self.terms.iter().map(renamed).collect() }
+    }
+
     pub fn matches_everything(&self) -> bool {
         self.terms.is_empty()
     }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{AGE, Columns, NAME, age, array, integer, name, str_of, text};
+use super::{AGE, Columns, NAME, age, array, name, str_of, text};
 
 pub static NAMESPACE: Columns = Columns {
     definitions: &[NAME, text("Status", 0, "The phase of the namespace."), AGE],
@@ -8,7 +8,7 @@ pub static NAMESPACE: Columns = Columns {
 };
 
 pub static CONFIGMAP: Columns = Columns {
-    definitions: &[NAME, integer("Data", 0, "How many keys it has."), AGE],
+    definitions: &[NAME, text("Data", 0, "How many keys it has."), AGE],
     row: |object, now| {
         let count = |field: &str| object[field].as_object().map_or(0, |map| map.len());
         vec![name(object), json!(count("data") + count("binaryData")), age(object, now)]
@@ -16,7 +16,7 @@ pub static CONFIGMAP: Columns = Columns {
 };
 
 pub static SECRET: Columns = Columns {
-    definitions: &[NAME, text("Type", 0, "The type of the secret."), integer("Data", 0, "How many keys it has."), AGE],
+    definitions: &[NAME, text("Type", 0, "The type of the secret."), text("Data", 0, "How many keys it has."), AGE],
     row: |object, now| {
         let count = object["data"].as_object().map_or(0, |map| map.len());
         vec![name(object), object["type"].clone(), json!(count), age(object, now)]
@@ -24,7 +24,7 @@ pub static SECRET: Columns = Columns {
 };
 
 pub static SERVICEACCOUNT: Columns = Columns {
-    definitions: &[NAME, integer("Secrets", 0, "How many secrets it refers to."), AGE],
+    definitions: &[NAME, text("Secrets", 0, "How many secrets it refers to."), AGE],
     row: |object, now| vec![name(object), json!(array(&object["secrets"]).count()), age(object, now)],
 };
 

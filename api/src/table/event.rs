@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::age::since;
-use super::{Columns, NAME, integer, str_of, text};
+use super::{Columns, NAME, str_of, text};
 use crate::table::Column;
 
 pub static EVENT: Columns = Columns {
@@ -15,7 +15,7 @@ pub static EVENT: Columns = Columns {
         text("Source", 1, "Who reported it."),
         text("Message", 0, "What happened."),
         text("First Seen", 1, "When it happened first."),
-        integer("Count", 1, "How often it happened."),
+        text("Count", 1, "How often it happened."),
         Column { priority: 1, ..NAME },
     ],
     row: |object, now| {

@@ -82,7 +82,7 @@ fn ports(spec: &Value) -> String {
 }
 
 /// Three, and how many more there are.
-fn shortened(all: &[&str]) -> String {
+pub(super) fn shortened(all: &[&str]) -> String {
     match all.len() {
         0..=3 => all.join(","),
         count => format!("{} + {} more...", all[..3].join(","), count - 3),

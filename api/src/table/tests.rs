@@ -95,6 +95,67 @@ fn workloads_nodes_and_events() {
 }
 
 #[test]
+fn jobs_and_what_starts_them() {
+    let template = json!({"spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let job = |spec: Value, status: Value| {
+        let mut job = json!({"spec": spec, "status": status});
+        job["spec"]["template"] = template.clone();
+        job["spec"]["selector"] = json!({"matchLabels": {"u": "1"}});
+        job
+    };
+    let running = json!({"succeeded": 1, "startTime": "2026-01-01T00:58:00Z"});
+    check(&JOB, job(json!({"completions": 3}), running), expect!["x|Running|1/3|2m|60m|c|i:1|u=1"]);
+    let complete = json!({
+        "succeeded": 1, "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:00:09Z",
+        "conditions": [{"type": "Complete", "status": "True"}],
+    });
+    check(&JOB, job(json!({"parallelism": 2}), complete), expect!["x|Complete|1/1 of 2|9s|60m|c|i:1|u=1"]);
+    check(&JOB, job(json!({"parallelism": 1}), json!({})), expect!["x|Running|0/1||60m|c|i:1|u=1"]);
+    let spec = json!({"schedule": "@daily", "suspend": false, "jobTemplate": {"spec": {"template": template}}});
+    let status = json!({"active": [{}], "lastScheduleTime": "2026-01-01T00:55:00Z"});
+    check(&CRONJOB, json!({"spec": spec, "status": status}), expect!["x|@daily|<none>|False|1|5m|60m|c|i:1|<none>"]);
+}
+
+#[test]
+fn sets_of_pods_and_their_histories() {
+    let template = json!({
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"nodeSelector": {"disk": "fast"}, "containers": [{"name": "c", "image": "i:1"}]},
+    });
+    let spec = json!({"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": template});
+    check(&STATEFULSET, json!({"spec": spec, "status": {"readyReplicas": 2}}), expect!["x|2/3|60m|c|i:1"]);
+    let status = json!({"desiredNumberScheduled": 4, "currentNumberScheduled": 3, "numberReady": 2});
+    check(&DAEMONSET, json!({"spec": spec, "status": status}), expect!["x|4|3|2|0|0|disk=fast|60m|c|i:1|a=b"]);
+    let plain = json!({"replicas": 3, "selector": {"a": "b"}, "template": template});
+    check(&REPLICATIONCONTROLLER, json!({"spec": plain, "status": {"replicas": 1}}), expect!["x|3|1|0|60m|c|i:1|a=b"]);
+    check(&PODTEMPLATE, json!({"template": template}), expect!["x|c|i:1|a=b"]);
+    let owners = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "w", "controller": true}]);
+    let revision = json!({"metadata": {"ownerReferences": owners}, "revision": 2});
+    check(&CONTROLLERREVISION, revision, expect!["x|statefulset.apps/w|2|60m"]);
+}
+
+#[test]
+fn autoscalers_and_budgets() {
+    let resource =
+        |name: &str, target: Value| json!({"type": "Resource", "resource": {"name": name, "target": target}});
+    let metrics = json!([
+        resource("cpu", json!({"averageUtilization": 80})),
+        resource("memory", json!({"averageValue": "1Gi"})),
+        {"type": "External", "external": {"metric": {"name": "q"}, "target": {"averageValue": "5"}}},
+    ]);
+    let spec = json!({"maxReplicas": 5, "metrics": metrics, "scaleTargetRef": {"kind": "Deployment", "name": "d"}});
+    let current = json!([{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 40}}}]);
+    let status = json!({"currentReplicas": 2, "currentMetrics": current});
+    check(
+        &HORIZONTALPODAUTOSCALER,
+        json!({"spec": spec, "status": status}),
+        expect!["x|Deployment/d|cpu: 40%/80%, memory: <unknown>/1Gi + 1 more...|<unset>|5|2|60m"],
+    );
+    let budget = json!({"spec": {"minAvailable": "50%"}, "status": {"disruptionsAllowed": 1}});
+    check(&PODDISRUPTIONBUDGET, budget, expect!["x|50%|N/A|1|60m"]);
+}
+
+#[test]
 fn durations_are_shortened_as_kubectl_does() {
     let cases = [
         (-1, "0s"),

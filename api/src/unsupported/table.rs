@@ -28,8 +28,6 @@ pub(super) const POD_SPEC: &[Rule] = &[
     rule("resources", Set, Refuse, "requests and limits are those of the containers"),
     rule("runtimeClassName", Set, Warn, "every pod runs on wasmk's own runtime"),
     rule("overhead", Set, Warn, "every pod runs on wasmk's own runtime"),
-    rule("priorityClassName", Set, Warn, "there are no PriorityClasses; the pod has priority 0"),
-    rule("automountServiceAccountToken", True, Warn, "no service account token is mounted"),
     rule("dnsConfig", Set, Warn, "wasmk itself resolves names, those of Services first"),
     rule("dnsPolicy", IsNot("ClusterFirst"), Warn, "wasmk itself resolves names, those of Services first"),
     rule("hostAliases", Set, Refuse, "a guest has no hosts file; use a Service of type ExternalName"),
@@ -69,7 +67,6 @@ pub(super) const POD_SPEC: &[Rule] = &[
     rule("initContainers|containers[*].securityContext.procMount", IsNot("Default"), Refuse, NO_KERNEL),
     rule("initContainers|containers[*].securityContext.runAsUser|runAsGroup|windowsOptions", Set, Warn, NO_USERS),
     rule("initContainers|containers[*].securityContext.seLinuxOptions|appArmorProfile", Set, Warn, NO_KERNEL),
-    rule("initContainers|containers[*].stdin|stdinOnce|tty", True, Warn, "a guest's stdin is closed"),
     rule("initContainers|containers[*].volumeDevices", Set, Refuse, "a guest has files, not block devices"),
     rule("initContainers|containers[*].volumeMounts[*].subPathExpr", Set, Refuse, "use subPath"),
     rule("initContainers|containers[*].volumeMounts[*].mountPropagation", IsNot("None"), Refuse, NO_HOST),
@@ -101,10 +98,10 @@ pub(super) const POD_SPEC: &[Rule] = &[
     rule("volumes[*].hostPath.type", Is("CharDevice"), Refuse, "a guest has files, not sockets or devices"),
     rule("volumes[*].hostPath.type", Is("BlockDevice"), Refuse, "a guest has files, not sockets or devices"),
     rule(
-        "volumes[*].projected.sources[*].serviceAccountToken|clusterTrustBundle|podCertificate",
+        "volumes[*].projected.sources[*].clusterTrustBundle|podCertificate",
         Set,
         Refuse,
-        "projected volumes have configMap, secret and downwardAPI sources",
+        "projected volumes have configMap, secret, downwardAPI and serviceAccountToken sources",
     ),
 ];
 

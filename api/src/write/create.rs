@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::{Context, Effect, Prepared, Reservation, fields, metadata};
 use crate::kind::Kind;
-use crate::{Cause, Key, Reason, Snapshot, Status};
+use crate::{Cause, Key, Reason, Snapshot, Status, custom};
 
 /// A new object of `kind` in `namespace` (empty for cluster-scoped kinds). A `generateName` gets its suffix here; a name
 /// that is taken is the commit's to find out.
@@ -12,8 +12,11 @@ pub fn create(kind: &'static Kind, namespace: &str, mut value: Value, context: &
     metadata::begin(kind, &mut value, context);
     (kind.prepare_create)(&mut value, context);
     (kind.default)(&mut value, context);
+    custom::check_definition(kind, context.snapshot)?;
     check_namespace(kind, namespace, &value, context.snapshot)?;
-    warnings.extend(fields::validate(kind, &value)?);
+    (kind.admit)(&mut value, context)?;
+    warnings.extend(fields::validate(kind, &value, None)?);
+    warnings.extend(kind.inert.map(str::to_owned));
     let reservation = match kind.reserve {
         Some(reserve) => reserve(&mut value, None, context)?,
         None => Reservation::default(),

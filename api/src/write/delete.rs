@@ -9,7 +9,7 @@ use crate::{Object, Reason, Status};
 pub struct DeleteOptions {
     /// `None`: the object's own, which only pods have.
     pub grace_period_seconds: Option<i64>,
-    /// `None`: what the object's finalizers say, else in the background.
+    /// `None`: what the object's finalizers say, else what its kind does.
     pub propagation: Option<Propagation>,
     pub uid: Option<String>,
     pub resource_version: Option<String>,
@@ -31,7 +31,7 @@ const KEPT_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 fn check_may_be_deleted(kind: &Kind, current: &Object) -> Result<(), Status> {
     let name = current.name();
-    if kind.kind != "Namespace" || !KEPT_NAMESPACES.contains(&name) {
+    if kind.resource().as_str() != "namespaces" || !KEPT_NAMESPACES.contains(&name) {
         return Ok(());
     }
     let message = format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted");
@@ -47,15 +47,19 @@ pub fn delete(
     context: &Context,
 ) -> Result<Prepared, Status> {
     check_may_be_deleted(kind, current)?;
-    metadata::check_preconditions(kind, current, options.uid.as_deref(), options.resource_version.as_deref())?;
+    metadata::check_deletion(kind, current, options.uid.as_deref(), options.resource_version.as_deref())?;
     let grace = grace_seconds(kind, current.value(), options);
     let mut value = current.value().clone();
     if !current.is_deleting() {
-        set_propagation(&mut value["metadata"], options.propagation);
+        let unsaid = kind.orphans_dependents.then_some(Propagation::Orphan);
+        set_propagation(&mut value["metadata"], options.propagation.or(unsaid));
     }
     let marked = mark(kind, &mut value, grace, current.is_deleting(), context);
     if may_go(&value) {
         let reservation = release(kind, &value, context);
+        if !kind.has_grace_period && !current.is_deleting() {
+            value = current.value().clone();
+        }
         return Ok(Prepared { effect: Effect::Remove, value, warnings: Vec::new(), reservation });
     }
     if !marked {
@@ -111,6 +115,9 @@ fn mark(kind: &Kind, value: &mut Value, grace: i64, deleting: bool, context: &Co
     }
     if kind.has_subresource("finalize") {
         value["status"]["phase"] = json!("Terminating");
+    }
+    if !deleting {
+        (kind.begin_delete)(value, context);
     }
     true
 }

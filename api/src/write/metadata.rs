@@ -7,12 +7,15 @@ use super::Context;
 use crate::field::{Faults, Field};
 use crate::kind::Kind;
 use crate::patch::FieldWrite;
-use crate::{Cause, Object, Reason, Status, names};
+use crate::{Cause, Key, Object, Reason, Status, names};
 
 /// Kubernetes' own bound, summed over keys and values.
 pub(crate) const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 /// Kubernetes' own bound on the part of a generated name that is given: a label's length without the suffix.
 const GENERATE_NAME_LENGTH_MAX: usize = 58;
+
+/// As often as Kubernetes makes up another name when one is taken.
+const GENERATE_NAME_TRIES: usize = 8;
 
 /// What only the server writes: an update keeps what is there.
 const KEPT: &[&str] = &[
@@ -58,7 +61,11 @@ pub(super) fn begin(kind: &Kind, value: &mut Value, context: &Context) {
         && let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty())
     {
         let prefix: String = prefix.chars().take(GENERATE_NAME_LENGTH_MAX).collect();
-        metadata["name"] = json!(prefix + &(context.name_suffix)());
+        let namespace = metadata["namespace"].as_str().unwrap_or_default();
+        let is_taken = |name: &String| context.snapshot.get(&Key::new(kind.resource_name(), namespace, name)).is_some();
+        let mut names = (0..GENERATE_NAME_TRIES).map(|_| format!("{prefix}{}", (context.name_suffix)()));
+        let name = names.find(|name| !is_taken(name)).unwrap_or_else(|| format!("{prefix}{}", (context.name_suffix)()));
+        metadata["name"] = json!(name);
     }
     metadata["uid"] = json!((context.uid)());
     metadata["creationTimestamp"] = json!(time(context.now));
@@ -142,16 +149,20 @@ pub(super) fn validate(kind: &Kind, metadata: &Field, faults: &mut Faults) {
 }
 
 fn annotations(annotations: &Field, faults: &mut Faults) {
-    let mut bytes = 0;
-    for (key, value) in annotations.entries() {
+    for (key, _) in annotations.entries() {
         let lower = key.to_lowercase();
         faults.causes.extend(names::causes(&annotations.path, key, names::check_qualified_name(&lower)));
-        bytes += key.len() + value.as_str().unwrap_or_default().len();
     }
-    if bytes > ANNOTATIONS_BYTES_MAX {
+    if annotations_bytes(annotations.value) > ANNOTATIONS_BYTES_MAX {
         let message = format!("Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes");
         faults.push(Cause::new("FieldValueTooLong", &annotations.path, message));
     }
+}
+
+/// Keys and values together.
+pub(crate) fn annotations_bytes(annotations: &Value) -> usize {
+    let entries = annotations.as_object().into_iter().flatten();
+    entries.map(|(key, value)| key.len() + value.as_str().unwrap_or_default().len()).sum()
 }
 
 /// Qualified, unless it is one of Kubernetes' own.
@@ -174,6 +185,9 @@ fn owners(owners: &Field, faults: &mut Faults) {
                 faults.invalid(&field, &format!("{shown} must not be empty"));
             }
         }
+        if owner.get("apiVersion").text() == "v1" && owner.get("kind").text() == "Event" {
+            faults.invalid(&owner, "/v1, Kind=Event is disallowed from being an owner");
+        }
         if owner.value["controller"] == true {
             if let Some(first) = controller {
                 let detail = format!(
@@ -184,6 +198,37 @@ fn owners(owners: &Field, faults: &mut Faults) {
             }
             controller = Some(owner.get("kind").text());
         }
+    }
+}
+
+/// Times that only the server writes may be left out or repeated, not changed. `asked` is the metadata as it was sent.
+pub(super) fn check_times(asked: &Value, current: &Value) -> Vec<Cause> {
+    let instant = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    let changed = |field: &&str| asked[*field].is_string() && instant(&asked[*field]) != instant(&current[*field]);
+    let cause = |field: &str| Cause::invalid(format!("metadata.{field}"), &asked[field], "field is immutable");
+    ["creationTimestamp", "deletionTimestamp"].into_iter().filter(changed).map(cause).collect()
+}
+
+/// The body of a deletion says which object it means.
+pub(super) fn check_deletion(
+    kind: &Kind,
+    current: &Object,
+    uid: Option<&str>,
+    version: Option<&str>,
+) -> Result<(), Status> {
+    let refused = |what: &str, asked: &str, found: &str, why: &str| {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{}\": the {what} in the precondition ({asked}) does not match the {what} in record ({found}). The object might have been {why}",
+            kind.kind,
+            current.name()
+        );
+        Err(Status::new(Reason::Conflict, message).about(kind.kind, kind.group, current.name()))
+    };
+    let revision = current.revision().to_string();
+    match (uid, version) {
+        (Some(uid), _) if uid != current.uid() => refused("UID", uid, current.uid(), "deleted and then recreated"),
+        (_, Some(version)) if version != revision => refused("ResourceVersion", version, &revision, "modified"),
+        _ => Ok(()),
     }
 }
 
@@ -213,7 +258,9 @@ pub(super) fn bump_generation(kind: &Kind, current: &Value, new: &mut Value) {
     }
     let wanted = |value: &Value| -> Map<String, Value> {
         let fields = value.as_object().into_iter().flatten();
-        let fields = fields.filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status" | "apiVersion" | "kind"));
+        let is_spec =
+            |key: &str| !(["metadata", "apiVersion", "kind"].contains(&key) || key == "status" && kind.has_status);
+        let fields = fields.filter(|(key, _)| is_spec(key));
         fields.map(|(key, value)| (key.clone(), value.clone())).collect()
     };
     if wanted(current) != wanted(new) {
@@ -222,17 +269,22 @@ pub(super) fn bump_generation(kind: &Kind, current: &Value, new: &mut Value) {
     }
 }
 
-/// `managedFields` after this write; see [`Context::field_manager`].
+/// `managedFields` after this write, in the version that it was made in; see [`Context::field_manager`].
 pub(super) fn record_fields(
     kind: &'static Kind,
     subresource: &str,
     old: Option<&Value>,
-    new: Value,
+    mut new: Value,
     context: &Context,
 ) -> Value {
     let Some(manager) = context.field_manager else { return new };
     let write = FieldWrite { manager, subresource, object_type: Some(kind.schema()), now: context.now };
-    write.record(old, new)
+    if kind.stored() == kind {
+        return write.record(old, new);
+    }
+    let shown = write.record(old.map(|old| kind.shown(old)).as_deref(), kind.shown(&new).into_owned());
+    copy(&mut new["metadata"], &shown["metadata"], "managedFields");
+    new
 }
 
 /// As Kubernetes writes times in metadata: whole seconds, UTC.
@@ -243,5 +295,13 @@ pub(crate) fn time(at: Timestamp) -> String {
 pub(crate) fn remove(value: &mut Value, field: &str) {
     if let Some(object) = value.as_object_mut() {
         object.remove(field);
+    }
+}
+
+/// Makes `field` of `target` what it is in `source`, absent too.
+pub(crate) fn copy(target: &mut Value, source: &Value, field: &str) {
+    match source.get(field) {
+        Some(value) => target[field] = value.clone(),
+        None => remove(target, field),
     }
 }

@@ -6,22 +6,28 @@ use super::{Context, Part, Prepared, update};
 use crate::kind::Kind;
 use crate::{Cause, Object, Selector, Status};
 
-/// The Scale of a Deployment or ReplicaSet.
-pub fn scale(object: &Object) -> Value {
+/// The Scale of an object whose kind has one.
+pub fn scale(kind: &Kind, object: &Object) -> Value {
     let value = object.value();
     let metadata = &value["metadata"];
     let mut kept = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         kept[field] = metadata[field].clone();
     }
-    let selector = Selector::from_json(&value["spec"]["selector"]).map(|selector| selector.to_string());
-    let replicas = |half: &str| value[half]["replicas"].as_i64().unwrap_or(0);
+    let (wanted, found, selector) = match kind.scale_paths() {
+        Some(paths) => (paths.spec_replicas(value), paths.status_replicas(value), paths.selector(value)),
+        None => {
+            let replicas = |half: &str| value[half]["replicas"].as_i64().unwrap_or(0);
+            let selector = Selector::from_json(&value["spec"]["selector"]).map(|selector| selector.to_string());
+            (replicas("spec"), replicas("status"), selector.unwrap_or_default())
+        }
+    };
     json!({
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
         "metadata": kept,
-        "spec": {"replicas": replicas("spec")},
-        "status": {"replicas": replicas("status"), "selector": selector.unwrap_or_default()},
+        "spec": {"replicas": wanted},
+        "status": {"replicas": found, "selector": selector},
     })
 }
 
@@ -39,6 +45,23 @@ pub fn set_scale(kind: &'static Kind, current: &Object, wanted: &Value, context:
             new["metadata"][field] = json!(asked);
         }
     }
-    new["spec"]["replicas"] = json!(replicas);
-    update(kind, current, new, Part::Main, context)
+    set_replicas(kind, &mut new, replicas);
+    update(kind.stored(), current, new, Part::Scale, context)
+}
+
+/// What applying a Scale applies to the object that it scales: the replicas, and nothing else.
+pub fn applied_scale(kind: &Kind, scale: &Value) -> Value {
+    let mut config =
+        json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": scale["metadata"], "spec": {}});
+    if let Some(replicas) = scale["spec"]["replicas"].as_i64() {
+        set_replicas(kind, &mut config, replicas);
+    }
+    config
+}
+
+fn set_replicas(kind: &Kind, object: &mut Value, replicas: i64) {
+    match kind.scale_paths() {
+        Some(paths) => paths.set_spec_replicas(object, replicas),
+        None => object["spec"]["replicas"] = json!(replicas),
+    }
 }

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{Object, Snapshot, Status, kind};
 
+mod admission;
+mod inert;
 mod lifecycle;
 mod robustness;
 mod services;
+mod stored;
 mod workloads;
 
 /// A snapshot at revision 7 with two namespaces, one of which is on its way out.

@@ -15,6 +15,8 @@ pub enum Part {
     Status,
     /// `Main` and `Status` in one write; not to be had over the API.
     Both,
+    /// `Main`, by way of the `scale` subresource.
+    Scale,
     /// `spec.finalizers` of a Namespace.
     Finalize,
 }
@@ -24,8 +26,14 @@ impl Part {
         match self {
             Self::Main | Self::Both => "",
             Self::Status => "status",
+            Self::Scale => "scale",
             Self::Finalize => "finalize",
         }
+    }
+
+    /// Whether it reaches what the kind's users want.
+    fn writes_wanted(self) -> bool {
+        matches!(self, Self::Main | Self::Both | Self::Scale)
     }
 }
 
@@ -38,9 +46,11 @@ pub fn update(
     context: &Context,
 ) -> Result<Prepared, Status> {
     let mut warnings = fields::decode(kind, &mut new, context.validation)?;
+    let faults = Faults { causes: metadata::check_times(&new["metadata"], current.metadata()) };
     metadata::carry_over(kind, current, &mut new)?;
+    fields::refuse(kind, &new, faults)?;
     let mut value = merge(kind, current.value(), new, part);
-    if matches!(part, Part::Main | Part::Both) {
+    if part.writes_wanted() {
         (kind.prepare_update)(&mut value, current.value());
         (kind.default)(&mut value, context);
         metadata::bump_generation(kind, current.value(), &mut value);
@@ -53,14 +63,19 @@ pub fn update(
     finish(kind, current, value, warnings, context)
 }
 
-fn validate(kind: &Kind, current: &Value, value: &Value, part: Part) -> Result<Vec<String>, Status> {
+fn validate(kind: &'static Kind, current: &Value, value: &Value, part: Part) -> Result<Vec<String>, Status> {
     let warnings = match part {
-        Part::Main | Part::Both => fields::validate(kind, value)?,
+        // The schema of a custom kind is all that there is to say of its status.
+        Part::Status if kind.custom.is_some() => fields::validate(kind, value, Some(current))?,
         Part::Status | Part::Finalize => Vec::new(),
+        Part::Main | Part::Both | Part::Scale => fields::validate(kind, value, Some(current))?,
     };
     let (mut faults, root) = (Faults::default(), Field::root(value));
+    if part == Part::Status && kind.status_carries_metadata {
+        metadata::validate(kind, &root.get("metadata"), &mut faults);
+    }
     metadata::validate_update(&root.get("metadata"), &current["metadata"], &mut faults);
-    if matches!(part, Part::Main | Part::Both) {
+    if part.writes_wanted() {
         (kind.validate_update)(&root, current, &mut faults);
     }
     fields::refuse(kind, value, faults)?;
@@ -88,42 +103,31 @@ fn finish(
 
 /// `current` with what `part` lets `new` change.
 fn merge(kind: &Kind, current: &Value, mut new: Value, part: Part) -> Value {
-    let keep = |target: &mut Value, field: &str| match current.get(field) {
-        Some(kept) => target[field] = kept.clone(),
-        None => metadata::remove(target, field),
-    };
     match part {
         Part::Both => new,
-        Part::Main => {
+        Part::Main | Part::Scale => {
             if kind.has_status {
-                keep(&mut new, "status");
+                metadata::copy(&mut new, current, "status");
             }
             if kind.has_subresource("finalize") {
-                keep_in(&mut new["spec"], &current["spec"], "finalizers");
+                metadata::copy(&mut new["spec"], &current["spec"], "finalizers");
             }
             new
         }
         Part::Status => {
             let mut value = current.clone();
-            keep_in(&mut value, &new, "status");
+            metadata::copy(&mut value, &new, "status");
             let carried: &[&str] =
                 if kind.status_carries_metadata { &["labels", "annotations", "finalizers"] } else { &[] };
             for field in carried.iter().chain(&["managedFields"]) {
-                keep_in(&mut value["metadata"], &new["metadata"], field);
+                metadata::copy(&mut value["metadata"], &new["metadata"], field);
             }
             value
         }
         Part::Finalize => {
             let mut value = current.clone();
-            keep_in(&mut value["spec"], &new["spec"], "finalizers");
+            metadata::copy(&mut value["spec"], &new["spec"], "finalizers");
             value
         }
-    }
-}
-
-fn keep_in(target: &mut Value, source: &Value, field: &str) {
-    match source.get(field) {
-        Some(kept) => target[field] = kept.clone(),
-        None => metadata::remove(target, field),
     }
 }

@@ -6,9 +6,9 @@ use futures::StreamExt;
 use futures::stream::SelectAll;
 use serde_json::Value;
 
-use super::targets::{self, query};
+use super::pods;
+use super::targets::query;
 use crate::args::Global;
-use crate::manifest::Files;
 use crate::session::Session;
 
 #[derive(Args)]
@@ -108,9 +108,10 @@ impl Logs {
     }
 
     async fn pods(&self, session: &Session) -> Result<Vec<Value>> {
-        let collection = session.discovery().await?.find("pods")?.collection(Some(&session.namespace));
         if let Some(selector) = &self.selector {
-            let pods = list(session, &format!("{collection}{}", query(&[("labelSelector", Some(selector))]))).await?;
+            let collection = session.discovery().await?.find("pods")?.collection(Some(&session.namespace));
+            let pods =
+                pods::list(session, &format!("{collection}{}", query(&[("labelSelector", Some(selector))]))).await?;
             if pods.is_empty() {
                 bail!("no pods with labels {selector} in namespace {}", session.namespace);
             }
@@ -118,39 +119,12 @@ impl Logs {
         }
         let target =
             self.target.as_deref().context("say which pod, for example `wasmk logs deploy/hello`, or -l LABELS")?;
-        let argument = if target.contains('/') { target.to_owned() } else { format!("pod/{target}") };
-        let named = targets::named_only(session, &[argument], &Files::default()).await?.remove(0);
-        let object = session.get(&named.path()).await?;
-        if named.resource.kind == "Pod" {
-            return Ok(vec![object]);
+        let mut found = pods::of(session, target).await?;
+        if !self.all_pods {
+            found.tell_choice(" (--all-pods for every one)");
+            found.pods.truncate(1);
         }
-        let selector = selector_of(&object).with_context(|| format!("{} has no pods of its own", named.slashed()))?;
-        let mut pods = list(session, &format!("{collection}{}", query(&[("labelSelector", Some(&selector))]))).await?;
-        match pods.len() {
-            0 => bail!("{} has no pods yet", named.slashed()),
-            1 => {}
-            count if !self.all_pods => {
-                // A ready one that stays, and of those the oldest; the others are one flag away.
-                pods.sort_by_key(|pod| {
-                    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-                    let is_ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
-                    let is_leaving = pod["metadata"]["deletionTimestamp"].is_string();
-                    (
-                        is_leaving,
-                        !is_ready,
-                        pod["status"]["phase"] != "Running",
-                        pod["metadata"]["creationTimestamp"].to_string(),
-                    )
-                });
-                eprintln!(
-                    "Found {count} pods, using pod/{} (--all-pods for every one)",
-                    pods[0]["metadata"]["name"].as_str().unwrap_or_default()
-                );
-                pods.truncate(1);
-            }
-            _ => {}
-        }
-        Ok(pods)
+        Ok(found.pods)
     }
 
     fn path(&self, session: &Session, source: &Source) -> Result<String> {
@@ -171,21 +145,4 @@ impl Logs {
         ];
         Ok(format!("/api/v1/namespaces/{}/pods/{}/log{}", session.namespace, source.pod, query(&parameters)))
     }
-}
-
-async fn list(session: &Session, path: &str) -> Result<Vec<Value>> {
-    match session.get(path).await?["items"].take() {
-        Value::Array(items) => Ok(items),
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// The label selector of a workload or a Service, as a query wants it.
-pub(super) fn selector_of(object: &Value) -> Option<String> {
-    let selector = &object["spec"]["selector"];
-    let labels =
-        selector["matchLabels"].as_object().or_else(|| selector.as_object().filter(|_| object["kind"] == "Service"))?;
-    let pairs: Vec<String> =
-        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-    (!pairs.is_empty()).then(|| pairs.join(","))
 }

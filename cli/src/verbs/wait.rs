@@ -3,6 +3,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
+use wasmk_api::jsonpath::Template;
 
 use super::delete::gone;
 use super::get::is_not_found;
@@ -10,7 +11,6 @@ use super::rollout::next_version;
 use super::targets::{self, Named};
 use crate::args::Global;
 use crate::manifest::Files;
-use crate::output::Template;
 use crate::session::Session;
 
 #[derive(Args)]

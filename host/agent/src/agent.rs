@@ -18,7 +18,9 @@ use crate::parts::{Parts, Roster};
 use crate::programs::Programs;
 use crate::report::Reports;
 use crate::services::Services;
+use crate::sessions::{self, ContainerQuery, PodConnection, SessionError, Sessions, Slot};
 use crate::sources::SourceCache;
+use crate::tokens::TokenCache;
 use crate::volumes::PodDirs;
 use crate::{AgentConfig, Images, Network, NodeUsage, PodUid, Runtime, files};
 use task::AgentTask;
@@ -82,6 +84,7 @@ impl Agent {
             network,
             programs: Programs::new(images.clone(), runtime),
             sources: SourceCache::new(client.clone(), data.join("objects")),
+            tokens: TokenCache::new(client.clone(), config.clock.clone()),
             services: Services::spawn(client.clone()),
             recorder,
             reports: Reports::spawn(client.clone()),
@@ -89,6 +92,7 @@ impl Agent {
             logs: Arc::new(Logs::new(data.join("logs"), config.logs)),
             dirs: PodDirs::new(data.join("pods")),
             roster: Roster::default(),
+            sessions: Sessions::new(),
             client,
             config,
         });
@@ -127,6 +131,22 @@ impl AgentHandle {
         }
         let owner = LogOwner { namespace: &namespace, name: &pod, uid: &uid };
         self.parts.logs.read(owner, &container, options)
+    }
+
+    /// A place at a running container, to run a command beside it or to attach to it.
+    pub fn enter(&self, query: &ContainerQuery) -> Result<Slot, SessionError> {
+        sessions::enter(&self.parts, query)
+    }
+
+    /// Opens a stream to a port of a pod of this node. With a uid, only of that very pod.
+    pub async fn connect(
+        &self,
+        namespace: &str,
+        pod: &str,
+        uid: Option<&PodUid>,
+        port: u16,
+    ) -> Result<PodConnection, SessionError> {
+        sessions::connect(&self.parts, namespace, pod, uid, port).await
     }
 
     /// What the node's containers use now.

@@ -60,8 +60,8 @@ pub(crate) fn command_line(container: &Container, image: &Image, env: &Env) -> V
     let expanded = |list: Vec<String>| list.into_iter().map(|text| expand(&text, |name| env.get(name).cloned()));
     let mut argv: Vec<String> = match (command, args) {
         (Some(command), args) => expanded(command).chain(expanded(args.unwrap_or_default())).collect(),
-        (None, Some(args)) => entrypoint(image).into_iter().chain(expanded(args)).collect(),
-        (None, None) => entrypoint(image).into_iter().chain(image.cmd.iter().cloned()).collect(),
+        (None, Some(args)) => entrypoint(container, image).into_iter().chain(expanded(args)).collect(),
+        (None, None) => entrypoint(container, image).into_iter().chain(image.cmd.iter().cloned()).collect(),
     };
     if argv.is_empty() {
         argv.push(container.name.clone());
@@ -205,11 +205,23 @@ pub(crate) fn object<'a>(
     }
 }
 
-fn entrypoint(image: &Image) -> Vec<String> {
+/// The image's own words, else the name of its file; a bare wasm file has only the image's name.
+fn entrypoint(container: &Container, image: &Image) -> Vec<String> {
     if !image.entrypoint.is_empty() {
         return image.entrypoint.clone();
     }
-    image.wasm.file_stem().map(|stem| stem.to_string_lossy().into_owned()).into_iter().collect()
+    let name = match &image.rootfs {
+        Some(_) => image.wasm.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        None => container.image.as_deref().map(|reference| short_name(reference).to_owned()),
+    };
+    name.into_iter().collect()
+}
+
+/// `worker` of `registry:5000/team/worker:v1`.
+fn short_name(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.split(':').next().unwrap_or(last)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct Image {
     pub wasm: PathBuf,
     /// Files that come with it, mounted read-only at `/`.
     pub rootfs: Option<PathBuf>,
-    /// Its own argv; empty leaves `argv[0]` to the file's name.
+    /// Its own argv; empty leaves `argv[0]` to the file's name, or the image's.
     pub entrypoint: Vec<String>,
     /// Arguments after the entrypoint that a pod's `args` replace.
     pub cmd: Vec<String>,

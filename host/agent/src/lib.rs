@@ -41,7 +41,9 @@ mod report;
 mod retry;
 mod runtime;
 mod services;
+mod sessions;
 mod sources;
+mod tokens;
 mod usage;
 mod volumes;
 
@@ -52,10 +54,11 @@ pub use ids::PodUid;
 pub use images::{Credential, Image, ImageError, ImageSummary, Images};
 pub use lifecycle::{Backoff, Settings};
 pub use logs::{LogConfig, LogError, LogLine, LogOptions, LogSink, LogStream, Stream};
-pub use network::{HttpProbe, Network, NetworkError, PodIdentity, ProbeError};
+pub use network::{ByteStream, HttpProbe, Network, NetworkError, PodIdentity, ProbeError};
 pub use node::Resources;
 pub use runtime::{
-    Container, ContainerSpec, Exit, Mount, OnFault, PrepareError, Program, ProgramKind, RequestFault, Runtime,
-    StartError, Usage,
+    Container, ContainerSpec, ExecError, Exit, Mount, OnFault, Piece, PrepareError, Program, ProgramKind, RequestFault,
+    Runtime, StartError, Stdin, Streams, Usage,
 };
+pub use sessions::{ContainerQuery, Place, PodConnection, Session, SessionError, Slot};
 pub use usage::{NodeUsage, PodUsage};

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::PodUid;
 
@@ -27,7 +28,15 @@ pub trait Network: Send + Sync + 'static {
 
     /// A probe's connect, at the pod itself. A `wasi:http` container accepts on each port it serves.
     async fn tcp_connect(&self, pod: &PodUid, port: u16, timeout: Duration) -> Result<(), ProbeError>;
+
+    /// A byte stream to a port of the pod itself, ready or not. It ends with the pod.
+    async fn connect(&self, pod: &PodUid, port: u16) -> std::io::Result<Box<dyn ByteStream>>;
 }
+
+/// A connection, whatever it is made of.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A pod as the network knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]

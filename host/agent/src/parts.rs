@@ -1,13 +1,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
 use crate::addresses::Addresses;
 use crate::events::Recorder;
 use crate::logs::Logs;
 use crate::programs::Programs;
 use crate::report::Reports;
 use crate::services::Services;
+use crate::sessions::{self, Sessions};
 use crate::sources::SourceCache;
+use crate::tokens::TokenCache;
 use crate::volumes::PodDirs;
 use crate::{AgentConfig, Container, Network, NodeUsage, PodUid, PodUsage};
 
@@ -18,6 +22,7 @@ pub(crate) struct Parts {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) programs: Programs,
     pub(crate) sources: SourceCache,
+    pub(crate) tokens: TokenCache,
     pub(crate) services: Services,
     pub(crate) recorder: Recorder,
     pub(crate) reports: Reports,
@@ -25,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) logs: Arc<Logs>,
     pub(crate) dirs: PodDirs,
     pub(crate) roster: Roster,
+    pub(crate) sessions: Sessions,
 }
 
 /// Who is on this node, for readers outside of the tasks.
@@ -36,7 +42,13 @@ struct Entry {
     name: String,
     /// All that the spec names, whether they run or not.
     containers: Vec<String>,
-    running: BTreeMap<String, Arc<dyn Container>>,
+    running: BTreeMap<String, Running>,
+}
+
+struct Running {
+    handle: Arc<dyn Container>,
+    /// For those who run something beside it or listen to it.
+    sessions: Arc<Semaphore>,
 }
 
 impl Roster {
@@ -54,7 +66,10 @@ impl Roster {
         let mut entries = self.0.lock().expect("no panic while held");
         let Some(entry) = entries.get_mut(uid) else { return };
         match handle {
-            Some(handle) => drop(entry.running.insert(container.to_owned(), handle)),
+            Some(handle) => {
+                let sessions = Arc::new(Semaphore::new(sessions::PER_CONTAINER_MAX));
+                entry.running.insert(container.to_owned(), Running { handle, sessions });
+            }
             None => drop(entry.running.remove(container)),
         }
     }
@@ -68,13 +83,20 @@ impl Roster {
         entries.iter().find(is_meant).map(|(uid, entry)| (uid.clone(), entry.containers.clone()))
     }
 
+    /// A container that runs, with the places for its clients.
+    pub(crate) fn running(&self, uid: &PodUid, container: &str) -> Option<(Arc<dyn Container>, Arc<Semaphore>)> {
+        let entries = self.0.lock().expect("no panic while held");
+        let running = entries.get(uid)?.running.get(container)?;
+        Some((running.handle.clone(), running.sessions.clone()))
+    }
+
     pub(crate) fn usage(&self) -> NodeUsage {
         let entries = self.0.lock().expect("no panic while held");
         let pods = entries.iter().map(|(uid, entry)| PodUsage {
             namespace: entry.namespace.clone(),
             name: entry.name.clone(),
             uid: uid.clone(),
-            containers: entry.running.iter().map(|(name, container)| (name.clone(), container.usage())).collect(),
+            containers: entry.running.iter().map(|(name, running)| (name.clone(), running.handle.usage())).collect(),
         });
         NodeUsage { pods: pods.collect() }
     }

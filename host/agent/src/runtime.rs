@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 
 use crate::Image;
-use crate::logs::LogSink;
+use crate::logs::{LogSink, Stream};
 use crate::network::PodIdentity;
 
 #[async_trait]
@@ -44,6 +48,41 @@ pub trait Container: Send + Sync + 'static {
     fn kill(&self);
 
     fn usage(&self) -> Usage;
+
+    /// Runs a command beside it, with its files, environment, network and limits, until the command or the container
+    /// ends, or the returned value is dropped. `command` is never empty.
+    async fn exec(&self, command: Vec<String>, wants_stdin: bool) -> Result<Streams, ExecError>;
+
+    /// Its own output from now on and, if wanted and it has one, its input.
+    fn attach(&self, wants_stdin: bool) -> Streams;
+}
+
+/// The streams of something that runs, for a client. It must not keep a container alive.
+pub struct Streams {
+    /// Dropping it is the end of the input.
+    pub stdin: Option<mpsc::Sender<Bytes>>,
+    /// Ends when nothing more will come.
+    pub output: BoxStream<'static, Piece>,
+    pub exit: BoxFuture<'static, Exit>,
+}
+
+/// Output as it was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    pub stream: Stream,
+    pub data: Bytes,
+}
+
+/// Whether a container reads standard input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Stdin {
+    /// It finds the end at once.
+    #[default]
+    Closed,
+    /// What clients write that attach to it (`stdin: true`).
+    Open,
+    /// What the first of them writes, then the end (`stdinOnce: true`).
+    Once,
 }
 
 /// Everything that a container is given.
@@ -56,6 +95,7 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub mounts: Vec<Mount>,
+    pub stdin: Stdin,
     /// The container's declared TCP ports.
     pub ports: Vec<u16>,
     /// `resources.limits.memory`.
@@ -123,3 +163,8 @@ pub enum PrepareError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub String);
+
+/// Why a command did not start; the text is for the user.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ExecError(pub String);

@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use disk::Disk;
 use scope::Scope;
 
+use crate::tokens::Tokens;
+
 /// So long a pod waits for the first list of its namespace before it takes what is on disk.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(2);
 /// Objects of one pod that are asked for at once.
@@ -54,6 +56,8 @@ pub(crate) type Lookup = Option<Result<Arc<SourceData>, String>>;
 pub(crate) struct Gathered {
     pub(crate) namespace: String,
     objects: BTreeMap<SourceRef, Lookup>,
+    /// Those that the pod's volumes show.
+    pub(crate) tokens: Tokens,
 }
 
 pub(crate) struct SourceCache {
@@ -77,7 +81,7 @@ impl SourceCache {
             (source, found)
         });
         let objects = lookups.buffer_unordered(LOOKUPS_MAX).collect::<Vec<_>>().await.into_iter().collect();
-        Gathered { namespace: namespace.to_owned(), objects }
+        Gathered { namespace: namespace.to_owned(), objects, tokens: Tokens::new() }
     }
 
     /// Wakes when something of these kinds changes in the namespace.
@@ -175,7 +179,7 @@ impl Gathered {
 
     #[cfg(test)]
     pub(crate) fn from_parts(namespace: &str, objects: impl IntoIterator<Item = (SourceRef, Lookup)>) -> Self {
-        Self { namespace: namespace.to_owned(), objects: objects.into_iter().collect() }
+        Self { namespace: namespace.to_owned(), objects: objects.into_iter().collect(), tokens: Tokens::new() }
     }
 }
 

@@ -31,6 +31,7 @@ mod listeners;
 mod load;
 mod mesh;
 mod network;
+mod pod_stream;
 mod pods;
 mod replay;
 mod stream;
@@ -45,6 +46,7 @@ pub use listeners::{ListenerProblem, ListenerProblemReason};
 pub use load::{Load, Loads};
 pub use mesh::{IdentityError, MeshIdentity, MeshServer, NodeApi, PeerIdentity};
 pub use network::{Network, NetworkConfig};
+pub use pod_stream::PodStream;
 pub use pods::{CallError, Drained, HttpReplica, HttpServing, PodIdentity, PodPort, Ports};
 pub use table::{
     AppProtocol, Endpoint, NoEndpoint, NodeAddress, NodeRoute, Place, Resolution, ServiceEntry, ServiceKind,

@@ -7,12 +7,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 
 use crate::backend::{TcpBackend, to_origin_form};
 use crate::body::{Body, BoxError};
 use crate::guest::GuestNet;
 use crate::load::Load;
 use crate::network::Network;
+use crate::pod_stream::{self, PodStream};
 
 /// A replica that serves HTTP by being called.
 ///
@@ -63,6 +65,8 @@ pub struct PodIdentity {
 pub(crate) struct LocalPod {
     pub(crate) identity: PodIdentity,
     pub(crate) load: Arc<Load>,
+    /// Cancelled when it is detached.
+    pub(crate) gone: CancellationToken,
     http: ArcSwap<Vec<HttpRoute>>,
     tcp: ArcSwap<Vec<(u16, Arc<TcpBackend>)>>,
 }
@@ -82,7 +86,7 @@ pub(crate) enum LocalBackend {
 
 impl LocalPod {
     pub(crate) fn new(identity: PodIdentity, load: Arc<Load>) -> Self {
-        Self { identity, load, http: ArcSwap::default(), tcp: ArcSwap::default() }
+        Self { identity, load, gone: CancellationToken::new(), http: ArcSwap::default(), tcp: ArcSwap::default() }
     }
 
     /// A listener wins over a replica that takes any port.
@@ -180,6 +184,12 @@ impl PodPort {
         }
     }
 
+    /// Opens a byte stream to a port of the pod itself, ready or not; it ends with the pod. Requests that are written to
+    /// a replica that is called are answered as those at a Service's port are. It does not hold up a drain.
+    pub async fn connect(&self, port: u16) -> io::Result<PodStream> {
+        pod_stream::connect(&self.network, &self.pod, port).await
+    }
+
     /// Sends a request to the pod itself, as an `httpGet` probe does: never through a Service, and never twice.
     pub async fn probe_http(&self, port: u16, request: Request<Body>) -> io::Result<Response<Body>> {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
@@ -210,6 +220,7 @@ impl PodPort {
 
 impl Drop for PodPort {
     fn drop(&mut self) {
+        self.pod.gone.cancel();
         self.pod.http.store(Arc::default());
         for real in self.pod.real_addresses() {
             self.network.plan().closed(real);

@@ -9,6 +9,9 @@
 //! some, if told). A `wasi:cli/run` component runs to its exit code or for ever. A wasip1 module is adapted to a
 //! component once and is a command from then on.
 //!
+//! **Clients.** [`Container::attach`] listens to a container and writes to its standard input, which is closed unless
+//! [`ContainerSpec::stdin`] says otherwise; [`Container::exec`] runs another program beside it, within its limits.
+//!
 //! **Threads.** Guests have a tokio runtime of their own, apart from the caller's I/O: a spinning guest delays other
 //! guests by a slice and the node not at all. One more thread ticks wasmtime's epoch while guests run and sleeps else.
 //! A container owns its tasks; they end with [`Container::kill`] or when the last handle is dropped.
@@ -16,8 +19,8 @@
 //! **Limits.** Memory, CPU time, tables, instances, handles, log lines and requests in flight are bounded for every
 //! container; each bound is a named constant beside the code that enforces it, or a field of [`ContainerSpec`].
 //!
-//! **Deliberately absent:** UDP, signals (WASI has none: stop routing, drain, kill), standard input, the host's file
-//! system and network beyond mounts and [`GuestNetwork`].
+//! **Deliberately absent:** UDP, signals (WASI has none: stop routing, drain, kill), terminals, the host's file system and
+//! network beyond mounts and [`GuestNetwork`].
 //!
 //! Note for binaries: with `RUST_BACKTRACE=1` every normal exit of a guest captures a host backtrace. Unset it at start.
 
@@ -28,6 +31,7 @@ mod compile;
 mod config;
 mod container;
 mod engine;
+mod exec;
 mod fault;
 mod guest;
 mod http;
@@ -42,18 +46,21 @@ mod runtime;
 mod sandbox;
 mod sockets;
 mod spec;
+mod stdin;
+mod taps;
 mod ticker;
 
 pub use compile::{CompileError, compile_main};
 pub use config::{Compiler, RuntimeConfig, RuntimeError};
-pub use container::{Container, Exit, ExitReason, StartError, Usage};
+pub use container::{Attached, Container, Exit, ExitReason, StartError, Usage};
+pub use exec::{Exec, ExecError, ExecExit};
 pub use fault::{Fault, FaultKind};
 pub use http::{CallError, HttpGuest};
 pub use inspect::{GuestInfo, GuestKind, InspectError, inspect};
 pub use network::{BindRefused, ConnectRefused, GuestNetwork, HttpError, NoNetwork};
 pub use program::{PrepareError, Program};
 pub use runtime::Runtime;
-pub use spec::{ContainerSpec, LogLine, Mount, OnFault, RequestLimits, Stream};
+pub use spec::{ContainerSpec, LogLine, Mount, OnFault, RequestLimits, StdinMode, Stream};
 
 /// An error of any kind, as HTTP bodies carry it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,7 +1,8 @@
-//! A guest's stdout and stderr: cut into lines, stamped, sent with back-pressure.
+//! A guest's stdout and stderr: cut into lines (or, for a client, as they are), stamped, sent with back-pressure.
 //!
 //! Implements wasmtime's output streams directly: its adapter over `AsyncWrite` is an order of magnitude slower.
 
+use crate::taps::{Taps, piece};
 use crate::{LogLine, Stream};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(crate) struct LogSink(Arc<Mutex<Inner>>);
 struct Inner {
     sender: mpsc::Sender<LogLine>,
     stream: Stream,
+    cut: Cut,
+    taps: Arc<Taps>,
     line: Vec<u8>,
     pending: VecDeque<LogLine>,
     pending_bytes: usize,
@@ -41,14 +44,25 @@ struct Inner {
     recent: VecDeque<Bytes>,
 }
 
+/// What reaches the reader at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// For logs.
+    Lines,
+    /// For a client, who waits for every byte and whom the guest waits for.
+    Writes,
+}
+
 /// Lines that a language's runtime writes when its program panics.
 const RECENT_LINES_MAX: usize = 4;
 
 impl LogSink {
-    pub(crate) fn new(stream: Stream, sender: mpsc::Sender<LogLine>) -> Self {
+    pub(crate) fn new(stream: Stream, sender: mpsc::Sender<LogLine>, cut: Cut, taps: Arc<Taps>) -> Self {
         LogSink(Arc::new(Mutex::new(Inner {
             sender,
             stream,
+            cut,
+            taps,
             line: Vec::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -65,20 +79,20 @@ impl LogSink {
 
     /// Sends a last line without newline, and what still waits.
     pub(crate) async fn close(&self) {
-        let (sender, rest) = {
+        let (sender, rest, cut) = {
             let mut inner = self.0.lock().unwrap();
             inner.end_line(false);
             if inner.drain() {
                 return;
             }
-            (inner.sender.clone(), std::mem::take(&mut inner.pending))
+            (inner.sender.clone(), std::mem::take(&mut inner.pending), inner.cut)
         };
-        send_all(&sender, rest).await;
+        send_all(&sender, rest, cut).await;
     }
 }
 
-/// Sends lines to a log that may be stalled: it is given a second, then they are dropped.
-pub(crate) async fn send_all(sender: &mpsc::Sender<LogLine>, lines: impl IntoIterator<Item = LogLine>) {
+/// Sends lines to a log that may be stalled: it is given a second, then they are dropped. A client is waited for.
+pub(crate) async fn send_all(sender: &mpsc::Sender<LogLine>, lines: impl IntoIterator<Item = LogLine>, cut: Cut) {
     let all = async {
         for line in lines {
             if sender.send(line).await.is_err() {
@@ -86,11 +100,23 @@ pub(crate) async fn send_all(sender: &mpsc::Sender<LogLine>, lines: impl IntoIte
             }
         }
     };
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, all).await;
+    match cut {
+        Cut::Lines => drop(tokio::time::timeout(CLOSE_TIMEOUT, all).await),
+        Cut::Writes => all.await,
+    }
 }
 
 impl Inner {
-    fn push(&mut self, mut bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
+        self.taps.offer(self.stream, bytes);
+        match self.cut {
+            Cut::Lines => self.push_lines(bytes),
+            Cut::Writes if bytes.is_empty() => {}
+            Cut::Writes => self.send(piece(self.stream, Bytes::copy_from_slice(bytes))),
+        }
+    }
+
+    fn push_lines(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.extend_line(&bytes[..end]);
             self.end_line_always();
@@ -129,7 +155,10 @@ impl Inner {
             }
             self.recent.push_back(data.clone());
         }
-        let line = LogLine { time: SystemTime::now(), stream: self.stream, partial, data };
+        self.send(LogLine { time: SystemTime::now(), stream: self.stream, partial, data });
+    }
+
+    fn send(&mut self, line: LogLine) {
         if self.pending.is_empty() {
             match self.sender.try_send(line) {
                 Err(TrySendError::Full(line)) => self.wait(line),
@@ -252,7 +281,7 @@ mod tests {
 
     fn sink(capacity: usize) -> (LogSink, mpsc::Receiver<LogLine>) {
         let (sender, receiver) = mpsc::channel(capacity);
-        (LogSink::new(Stream::Stdout, sender), receiver)
+        (LogSink::new(Stream::Stdout, sender, Cut::Lines, Arc::default()), receiver)
     }
 
     fn text(receiver: &mut mpsc::Receiver<LogLine>) -> Vec<(String, bool)> {
@@ -278,6 +307,23 @@ mod tests {
         sink.write("\n".into()).unwrap();
         let parts: Vec<_> = text(&mut lines).into_iter().map(|(data, partial)| (data.len(), partial)).collect();
         assert_eq!(parts, [(LINE_BYTES_MAX, true), (LINE_BYTES_MAX, true), (5, false)]);
+    }
+
+    #[tokio::test]
+    async fn a_client_gets_what_was_written_as_it_was_written() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut sink = LogSink::new(Stream::Stdout, sender, Cut::Writes, Arc::default());
+        for text in ["prompt> ", "", "two\nlines\n", "end"] {
+            sink.write(text.into()).unwrap();
+        }
+        // The last one waits for room, however long that takes.
+        let closing = tokio::spawn(async move { sink.close().await });
+        let mut pieces = Vec::new();
+        while pieces.len() < 3 {
+            pieces.push(receiver.recv().await.unwrap().data);
+        }
+        closing.await.unwrap();
+        assert_eq!(pieces, ["prompt> ", "two\nlines\n", "end"]);
     }
 
     #[tokio::test]

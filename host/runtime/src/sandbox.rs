@@ -3,13 +3,15 @@
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::limits::{Limits, MemoryMeter};
-use crate::logs::{LogSink, send_all};
+use crate::logs::{Cut, LogSink, send_all};
 use crate::meter::CpuMeter;
 use crate::outgoing::Outgoing;
 use crate::program::{Instance, Loaded, Program};
 use crate::runtime::Shared;
 use crate::sockets::Sockets;
 use crate::spec::{ContainerSpec, LogLine, Mount, Stream};
+use crate::stdin::Stdin;
+use crate::taps::Taps;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -33,8 +35,20 @@ pub(crate) struct Sandbox {
     /// Its `logs` are closed: what is written goes to [`Sandbox::logs`], which ends with the container.
     pub(crate) spec: ContainerSpec,
     logs: Mutex<mpsc::Sender<LogLine>>,
+    cut: Cut,
+    pub(crate) taps: Arc<Taps>,
+    stdin: Option<Stdin>,
     pub(crate) memory: Arc<MemoryMeter>,
     pub(crate) cpu: Arc<CpuMeter>,
+}
+
+/// What a program beside a container has of its own.
+pub(crate) struct Beside {
+    pub(crate) program: Program,
+    /// Its name first.
+    pub(crate) argv: Vec<String>,
+    pub(crate) output: mpsc::Sender<LogLine>,
+    pub(crate) stdin: Option<Stdin>,
 }
 
 /// A live instance with its store.
@@ -52,11 +66,28 @@ pub(crate) struct Output {
 }
 
 impl Sandbox {
-    pub(crate) fn new(shared: Arc<Shared>, program: Program, mut spec: ContainerSpec) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, program: Program, mut spec: ContainerSpec, stdin: Option<Stdin>) -> Self {
         let logs = Mutex::new(std::mem::replace(&mut spec.logs, closed_log()));
         let memory = Arc::new(MemoryMeter::new(spec.memory_bytes_max));
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis_max, shared.ticker.clone()));
-        Sandbox { shared, program, spec, logs, memory, cpu }
+        Sandbox { shared, program, spec, logs, cut: Cut::Lines, taps: Arc::default(), stdin, memory, cpu }
+    }
+
+    /// The same surroundings for another program; both together have the container's memory and CPU.
+    pub(crate) fn beside(&self, own: Beside) -> Self {
+        let mut argv = own.argv.into_iter();
+        let name = argv.next().unwrap_or_else(|| self.spec.name.clone());
+        Sandbox {
+            shared: self.shared.clone(),
+            program: own.program,
+            spec: ContainerSpec { name, args: argv.collect(), ..self.spec.clone() },
+            logs: Mutex::new(own.output),
+            cut: Cut::Writes,
+            taps: Arc::default(),
+            stdin: own.stdin,
+            memory: self.memory.clone(),
+            cpu: self.cpu.clone(),
+        }
     }
 
     fn logs(&self) -> mpsc::Sender<LogLine> {
@@ -66,6 +97,7 @@ impl Sandbox {
     /// Nothing is written any more: whoever reads the log sees its end, however long handles of the container live.
     pub(crate) fn end_logs(&self) {
         *self.logs.lock().unwrap() = closed_log();
+        self.taps.end();
     }
 
     /// A fresh instance, from the pool while there is room.
@@ -80,10 +112,15 @@ impl Sandbox {
     }
 
     async fn instantiate_on(&self, loaded: &Loaded) -> wasmtime::Result<Live> {
-        let output = Output::new(&self.logs());
+        let output = self.output();
         let mut store = self.store(&loaded.engine, &output)?;
         let instance = loaded.instantiate(&mut store).await?;
         Ok(Live { store, instance, output })
+    }
+
+    fn output(&self) -> Output {
+        let sink = |stream| LogSink::new(stream, self.logs(), self.cut, self.taps.clone());
+        Output { stdout: sink(Stream::Stdout), stderr: sink(Stream::Stderr) }
     }
 
     fn store(&self, engine: &Engine, output: &Output) -> wasmtime::Result<Store<Guest>> {
@@ -109,6 +146,9 @@ impl Sandbox {
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg(&spec.name).args(&spec.args).envs(&spec.env);
         wasi.stdout(output.stdout.clone()).stderr(output.stderr.clone());
+        if let Some(stdin) = &self.stdin {
+            wasi.stdin(stdin.stream());
+        }
         wasi.allow_tcp(true).allow_udp(false).allow_ip_name_lookup(true);
         wasi.socket_addr_check(sockets.check());
         if let Some(dir) = &spec.working_dir {
@@ -125,14 +165,14 @@ impl Sandbox {
 
     /// Puts a fault where the guest's author looks for it: at the end of stderr.
     pub(crate) async fn log_fault(&self, fault: &Fault) {
-        let line = |text: &str| LogLine {
-            time: fault.time,
-            stream: Stream::Stderr,
-            partial: false,
-            data: Bytes::copy_from_slice(text.as_bytes()),
+        let line = |text: &str| {
+            let whole = format!("{text}\n");
+            self.taps.offer(Stream::Stderr, whole.as_bytes());
+            let data = if self.cut == Cut::Lines { Bytes::copy_from_slice(text.as_bytes()) } else { whole.into() };
+            LogLine { time: fault.time, stream: Stream::Stderr, partial: false, data }
         };
         let lines: Vec<_> = fault.lines().map(line).collect();
-        send_all(&self.logs(), lines).await;
+        send_all(&self.logs(), lines, self.cut).await;
     }
 }
 
@@ -141,13 +181,6 @@ fn closed_log() -> mpsc::Sender<LogLine> {
 }
 
 impl Output {
-    fn new(logs: &mpsc::Sender<LogLine>) -> Self {
-        Output {
-            stdout: LogSink::new(Stream::Stdout, logs.clone()),
-            stderr: LogSink::new(Stream::Stderr, logs.clone()),
-        }
-    }
-
     pub(crate) async fn close(&self) {
         self.stdout.close().await;
         self.stderr.close().await;

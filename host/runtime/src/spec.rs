@@ -22,12 +22,26 @@ pub struct ContainerSpec {
     pub memory_bytes_max: Option<u64>,
     /// Thousandths of a CPU, over periods of 100 ms.
     pub cpu_millis_max: Option<u64>,
+    /// Only for commands.
+    pub stdin: StdinMode,
     /// Where output goes. When it is full the guest waits.
     pub logs: mpsc::Sender<LogLine>,
     pub network: Arc<dyn GuestNetwork>,
     /// Only for HTTP handlers.
     pub requests: RequestLimits,
     pub on_fault: OnFault,
+}
+
+/// What a command reads from standard input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StdinMode {
+    /// The end, at once.
+    #[default]
+    Closed,
+    /// What those write that attach to it, as long as the container runs.
+    Open,
+    /// The same of the first one that attaches, then the end.
+    Once,
 }
 
 /// A directory of the host at a path of the guest.
@@ -53,7 +67,7 @@ pub struct RequestLimits {
     pub idle_timeout: Duration,
 }
 
-/// One line of a guest's output.
+/// One line of a guest's output; or, for who listens to the guest itself, a piece of it as it was written.
 #[derive(Clone, Debug)]
 pub struct LogLine {
     pub time: SystemTime,
@@ -79,6 +93,7 @@ impl ContainerSpec {
             env: Vec::new(),
             working_dir: None,
             mounts: Vec::new(),
+            stdin: StdinMode::Closed,
             memory_bytes_max: None,
             cpu_millis_max: None,
             logs,

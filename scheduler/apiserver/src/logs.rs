@@ -2,26 +2,14 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
-use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::Value;
 use wasmk_api::{Cause, Key, Object, Snapshot, Status};
 
+use crate::NodeClient;
 use crate::request::Query;
-
-/// A body that is still being written.
-pub type LogBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
-
-/// The way to the nodes; the crate that wires the control plane gives it.
-#[async_trait]
-pub trait NodeClient: Send + Sync + 'static {
-    /// The log as text, line by line, from `node` (the Node object).
-    async fn logs(&self, node: &Object, request: LogRequest) -> Result<LogBody, Status>;
-}
 
 /// Which log, and how much of it: Kubernetes' `PodLogOptions`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -45,7 +33,12 @@ pub struct LogRequest {
 }
 
 impl LogRequest {
-    /// The query of the node's `/wasmk/v1/logs/…`, which takes the same names as Kubernetes' own.
+    /// Of the node's API, which takes the same names in the query as Kubernetes' own.
+    pub fn path_and_query(&self) -> String {
+        let Self { namespace, pod, uid, container, .. } = self;
+        format!("/wasmk/v1/logs/{namespace}/{pod}/{uid}/{container}?{}", self.query())
+    }
+
     pub fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let flags = [("follow", self.follow), ("previous", self.previous), ("timestamps", self.timestamps)];
@@ -139,7 +132,8 @@ fn plan(
 /// The annotation that names the container which is meant when none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
-fn container_name(pod: &Object, asked: Option<&str>) -> Result<String, Status> {
+/// The container that is asked for, or meant.
+pub(crate) fn container_name(pod: &Object, asked: Option<&str>) -> Result<String, Status> {
     let name = pod.name();
     let containers = Names::of(pod, "containers");
     let init_containers = Names::of(pod, "initContainers");

@@ -6,7 +6,7 @@
 
 mod authority;
 mod kubeconfig;
-mod private_file;
+pub(crate) mod private_file;
 mod token;
 
 pub use authority::{CertificateAuthority, Credentials, NODES_GROUP};

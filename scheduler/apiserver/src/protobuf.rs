@@ -15,12 +15,15 @@ pub(crate) mod wire;
 
 use wire::{Field, Fields};
 
+/// As deep as messages nest in other messages of their type, in every protobuf library.
+const NESTING_MAX: usize = 100;
+
 /// Every body begins with it; an `Unknown` message follows. Source: `runtime/serializer/protobuf`.
 const MAGIC: &[u8] = b"k8s\0";
 
 /// The object of the body as JSON, with its `apiVersion` and `kind`.
 pub(crate) fn decode(body: &[u8]) -> Result<Value, Status> {
-    let refused = |why: &str| Status::bad_request(format!("decode protobuf: {why}"));
+    let refused = |why: &str| Status::bad_request(why.to_owned());
     let envelope = body.strip_prefix(MAGIC).ok_or_else(|| refused("the body does not begin with \"k8s\\0\""))?;
     let envelope = Envelope::read(envelope).ok_or_else(|| refused("the envelope is damaged"))?;
     let Some(message) = envelope.message() else {
@@ -29,7 +32,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, Status> {
     let mut object = Map::new();
     object.insert("apiVersion".to_owned(), json!(envelope.api_version));
     object.insert("kind".to_owned(), json!(envelope.kind));
-    read_message(message, envelope.raw, &mut object)
+    read_message(message, envelope.raw, &mut object, 0)
         .ok_or_else(|| refused(&format!("the {} is damaged", envelope.kind)))?;
     Ok(Value::Object(object))
 }
@@ -98,20 +101,23 @@ fn parse_fields(fields: &'static str) -> Message {
 }
 
 /// `None` when the bytes are no such message. Fields that the table does not know are passed over, as protobuf says.
-fn read_message(message: &'static Message, bytes: &[u8], object: &mut Map<String, Value>) -> Option<()> {
+fn read_message(message: &'static Message, bytes: &[u8], object: &mut Map<String, Value>, depth: usize) -> Option<()> {
+    if depth > NESTING_MAX {
+        return None;
+    }
     for field in Fields(bytes) {
         let field = field?;
         let Some(known) = message.get(&field.number) else { continue };
         if known.name == "-" {
-            read_message(MESSAGES.get(known.ty)?, field.bytes, object)?;
+            read_message(MESSAGES.get(known.ty)?, field.bytes, object, depth + 1)?;
         } else if let Some(ty) = known.ty.strip_prefix('*') {
-            let item = read_value(ty, &field)?;
+            let item = read_value(ty, &field, depth)?;
             object.entry(known.name).or_insert_with(|| json!([])).as_array_mut()?.push(item);
         } else if let Some(ty) = known.ty.strip_prefix('%') {
-            let (key, item) = read_entry(ty, field.bytes)?;
+            let (key, item) = read_entry(ty, field.bytes, depth)?;
             object.entry(known.name).or_insert_with(|| json!({})).as_object_mut()?.insert(key, item);
         } else {
-            let value = read_value(known.ty, &field)?;
+            let value = read_value(known.ty, &field, depth)?;
             // A string is never meant to be empty where its absence means something else.
             let unset = value.is_null() || value == "" || known.zero_is_unset && (value == 0 || value == false);
             if !unset {
@@ -122,20 +128,20 @@ fn read_message(message: &'static Message, bytes: &[u8], object: &mut Map<String
     Some(())
 }
 
-fn read_entry(ty: &'static str, bytes: &[u8]) -> Option<(String, Value)> {
-    let (mut key, mut value) = (String::new(), read_value(ty, &Field::default())?);
+fn read_entry(ty: &'static str, bytes: &[u8], depth: usize) -> Option<(String, Value)> {
+    let (mut key, mut value) = (String::new(), read_value(ty, &Field::default(), depth)?);
     for field in Fields(bytes) {
         let field = field?;
         match field.number {
             1 => key = std::str::from_utf8(field.bytes).ok()?.to_owned(),
-            2 => value = read_value(ty, &field)?,
+            2 => value = read_value(ty, &field, depth)?,
             _ => {}
         }
     }
     Some((key, value))
 }
 
-fn read_value(ty: &'static str, field: &Field<'_>) -> Option<Value> {
+fn read_value(ty: &'static str, field: &Field<'_>, depth: usize) -> Option<Value> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Value::from);
     match ty {
         "s" => text(field.bytes),
@@ -146,13 +152,17 @@ fn read_value(ty: &'static str, field: &Field<'_>) -> Option<Value> {
         "raw" | "fields" => serde_json::from_slice(first(field.bytes, 1)?.bytes).ok(),
         "time" => read_time(field.bytes, 0),
         "microtime" => read_time(field.bytes, 6),
+        "strings" => {
+            let items = Fields(field.bytes).map(|item| text(item?.bytes));
+            items.collect::<Option<Vec<Value>>>().map(Value::from)
+        }
         "intorstring" => match first(field.bytes, 1)?.varint {
             0 => Some(json!(first(field.bytes, 2)?.varint as i64 as i32)),
             _ => text(first(field.bytes, 3)?.bytes),
         },
         message => {
             let mut object = Map::new();
-            read_message(MESSAGES.get(message)?, field.bytes, &mut object)?;
+            read_message(MESSAGES.get(message)?, field.bytes, &mut object, depth + 1)?;
             Some(Value::Object(object))
         }
     }
@@ -186,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_table_is_closed_under_its_own_types() {
-        let simple = ["s", "b", "i", "y", "time", "microtime", "quantity", "intorstring", "raw", "fields"];
+        let simple = ["s", "b", "i", "y", "time", "microtime", "quantity", "intorstring", "raw", "fields", "strings"];
         for (name, message) in MESSAGES.iter() {
             for field in message.values() {
                 let ty = field.ty.trim_start_matches(['*', '%']);
@@ -236,6 +246,42 @@ mod tests {
         let pod = message(2, &message(1, &volume));
         let decoded = decode(&body("v1", "Pod", &pod)).unwrap();
         assert_eq!(decoded["spec"]["volumes"], json!([{"name": "v", "emptyDir": {}}]));
+    }
+
+    #[test]
+    fn a_review_as_kubectl_sends_it() {
+        let attributes = [text(1, "default"), text(2, "get"), text(3, ""), text(4, "*"), text(5, "pods")].concat();
+        let entry = [text(1, "scopes"), message(2, &[text(1, "a"), text(1, "b")].concat())].concat();
+        let spec = [message(1, &attributes), text(3, "eve"), message(5, &entry)].concat();
+        let decoded = decode(&body("authorization.k8s.io/v1", "SubjectAccessReview", &message(2, &spec))).unwrap();
+        let attributes = json!({"namespace": "default", "verb": "get", "version": "*", "resource": "pods"});
+        let expected = json!({"resourceAttributes": attributes, "user": "eve", "extra": {"scopes": ["a", "b"]}});
+        assert_eq!(decoded["spec"], expected);
+    }
+
+    #[test]
+    fn an_autoscaler_and_a_cron_job_as_kubectl_sends_them() {
+        let reference = message(1, &[text(1, "Deployment"), text(2, "web"), text(3, "apps/v1")].concat());
+        let target = message(2, &[text(1, "Utilization"), number(4, 80)].concat());
+        let resource = message(4, &[text(1, "cpu"), target].concat());
+        let metric = message(4, &[text(1, "Resource"), resource].concat());
+        let spec = message(2, &[reference, number(2, 1), number(3, 5), metric].concat());
+        let decoded = decode(&body("autoscaling/v2", "HorizontalPodAutoscaler", &spec)).unwrap();
+        let expected = json!({
+            "scaleTargetRef": {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"},
+            "minReplicas": 1, "maxReplicas": 5,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}],
+        });
+        assert_eq!(decoded["spec"], expected);
+        let pod = message(2, &[message(2, &[text(1, "c"), text(2, "x")].concat()), text(3, "OnFailure")].concat());
+        let job = message(5, &message(2, &message(6, &pod)));
+        let spec = message(2, &[text(1, "*/1 * * * *"), text(3, ""), number(4, 0), job].concat());
+        let decoded = decode(&body("batch/v1", "CronJob", &spec)).unwrap();
+        let pod = json!({"containers": [{"name": "c", "image": "x"}], "restartPolicy": "OnFailure"});
+        let expected = json!({
+            "schedule": "*/1 * * * *", "suspend": false, "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        });
+        assert_eq!(decoded["spec"], expected);
     }
 
     #[test]

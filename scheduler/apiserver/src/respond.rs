@@ -16,8 +16,10 @@ pub(crate) struct Style {
 }
 
 const WARNING: HeaderName = HeaderName::from_static("warning");
-/// As in Kubernetes: what is beyond is dropped.
-const WARNINGS_BYTES_MAX: usize = 4096;
+/// As in Kubernetes: all warnings together. Beyond it each is cut, and what still is beyond is dropped.
+const WARNINGS_LENGTH_MAX: usize = 4096;
+/// What each is cut to.
+const WARNING_LENGTH: usize = 256;
 
 impl Style {
     pub(crate) fn respond(self, code: StatusCode, value: &Value) -> Response {
@@ -44,7 +46,7 @@ impl Style {
     }
 }
 
-fn yaml(value: &Value) -> String {
+pub(crate) fn yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|error| format!("# this answer cannot be written as YAML: {error}\n"))
 }
 
@@ -70,14 +72,53 @@ pub(crate) fn status_response(status: &Status) -> Response {
 
 /// Puts each warning into a header of its own: `Warning: 299 - "…"`, which kubectl shows.
 pub(crate) fn add_warnings(response: &mut Response, warnings: &[String]) {
-    let mut room = WARNINGS_BYTES_MAX;
-    for warning in warnings {
+    for warning in fit(warnings) {
         let text: String = warning.chars().filter(|one| !one.is_control()).collect();
         let text = format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-        let Some(rest) = room.checked_sub(text.len()) else { return };
-        room = rest;
-        if let Ok(value) = HeaderValue::from_str(&text) {
+        if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
             response.headers_mut().append(WARNING, value);
         }
+    }
+}
+
+/// Each once, and no more than clients can bear.
+fn fit(warnings: &[String]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for warning in warnings.iter().filter(|warning| !warning.is_empty()) {
+        if !texts.contains(warning) {
+            texts.push(warning.clone());
+        }
+    }
+    let total: usize = texts.iter().map(|text| text.chars().count()).sum();
+    if total <= WARNINGS_LENGTH_MAX {
+        return texts;
+    }
+    let cut = texts.iter().map(|text| text.chars().take(WARNING_LENGTH).collect());
+    cut.take(WARNINGS_LENGTH_MAX / WARNING_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(warnings: &[String]) -> Vec<String> {
+        let mut response = StatusCode::OK.into_response();
+        add_warnings(&mut response, warnings);
+        let values = response.headers().get_all(WARNING).iter();
+        values.map(|value| String::from_utf8(value.as_bytes().to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn warnings_are_quoted_and_told_once() {
+        let warnings = ["a \"b\" \\ c\n", "grün", "a \"b\" \\ c\n", ""].map(str::to_owned);
+        assert_eq!(warned(&warnings), [r#"299 - "a \"b\" \\ c""#, "299 - \"grün\""]);
+    }
+
+    #[test]
+    fn many_warnings_are_cut() {
+        let warnings: Vec<String> = (0..100).map(|number| format!("{number} {}", "x".repeat(1000))).collect();
+        let told = warned(&warnings);
+        assert_eq!(told.len(), WARNINGS_LENGTH_MAX / WARNING_LENGTH);
+        assert!(told.iter().all(|text| text.len() == WARNING_LENGTH + "299 - \"\"".len()));
     }
 }

@@ -4,6 +4,7 @@ mod binding;
 mod call;
 mod chance;
 mod commit;
+mod continuation;
 mod create;
 mod delete;
 mod document;
@@ -23,17 +24,18 @@ use http::StatusCode;
 use wasmk_api::{Reason, Status};
 
 pub(crate) use call::Call;
-pub(crate) use list::{too_large, watch_error};
+pub(crate) use document::{Expected, place};
+pub(crate) use list::{Page, too_large, watch_error};
 pub(crate) use part::Part;
 pub(crate) use present::Presenter;
 pub(crate) use selection::Selection;
 
 use crate::request::{ListOptions, Query, ResourcePath, Verb, read_body};
-use crate::respond::status_response;
+use crate::respond::{add_warnings, status_response};
 use crate::server::page_not_found;
 use crate::subresource;
 use crate::watch::{WatchRequest, watch};
-use crate::{ApiServer, Identity, logs};
+use crate::{ApiServer, Identity, connect, logs, reviews, tokens, usage};
 use call::NoResource;
 
 /// Answers a request that has been authorized.
@@ -44,21 +46,19 @@ pub(crate) async fn answer(
     path: ResourcePath,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let call = match Call::new(server, identity, verb, path, query, &parts.headers) {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let call = match Call::new(server, identity, verb, path, query, request.headers()) {
         Ok(call) => call,
         Err(NoResource::Group) => return page_not_found(),
         Err(missing @ NoResource::Resource) => return status_response(&missing.status()),
     };
-    let answered = match read_body(&parts.headers, body).await {
-        Ok(body) => dispatch(&call, verb, body).await,
-        Err(status) => Err(status),
-    };
-    answered.unwrap_or_else(|status| status_response(&status))
+    let answered = dispatch(&call, verb, request).await;
+    let mut response = answered.unwrap_or_else(|status| status_response(&status));
+    add_warnings(&mut response, call.kind.deprecation().map(str::to_owned).as_slice());
+    response
 }
 
-async fn dispatch(call: &Call, verb: Verb, body: crate::request::Body) -> Result<Response, Status> {
+async fn dispatch(call: &Call, verb: Verb, request: Request) -> Result<Response, Status> {
     let subresource = call.path.subresource.as_str();
     if !subresource.is_empty() {
         let known = subresource::of(call.kind).find(|known| known.name == subresource);
@@ -66,10 +66,23 @@ async fn dispatch(call: &Call, verb: Verb, body: crate::request::Body) -> Result
         if !known.verbs.contains(&verb) {
             return Err(method_not_allowed());
         }
+    } else if !call.kind.verbs.contains(&verb.as_str()) || !is_addressed(call, verb) {
+        return Err(method_not_allowed());
     }
+    if connect::is_connect(subresource) {
+        return connect::answer(call, request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = read_body(&parts.headers, body).await?;
     if !verb.is_read() {
         // Before anything has an effect that the client could then not be told of.
         call.accept.negotiate()?;
+    }
+    if let Some(answer) = reviews::find(call.kind).filter(|_| subresource.is_empty() && verb == Verb::Create) {
+        return reviews::review(call, answer, &body);
+    }
+    if usage::is_measured(call.kind) {
+        return usage::answer(call, verb).await;
     }
     match (subresource, verb) {
         ("log", _) => {
@@ -77,17 +90,30 @@ async fn dispatch(call: &Call, verb: Verb, body: crate::request::Body) -> Result
             let (namespace, name) = (&call.path.namespace, &call.path.name);
             logs::logs(&*call.server.nodes, &snapshot, namespace, name, &call.query).await
         }
+        ("token", _) => tokens::request(call, body).await,
         ("binding", _) => binding::bind(call, body).await,
         ("eviction", _) => eviction::evict(call, body).await,
         ("", Verb::List) => list_objects(call),
         ("", Verb::Watch) => watch_objects(call),
-        ("", Verb::Create) if call.path.name.is_empty() => create::create(call, body).await,
+        ("", Verb::Create) => create::create(call, body).await,
         ("", Verb::Delete) => delete::delete(call, body).await,
         ("", Verb::DeleteCollection) => delete::delete_collection(call, body).await,
         (_, Verb::Get) => get(call, Part::of(subresource)),
         (_, Verb::Update) => modify::replace(call, Part::of(subresource), body).await,
         (_, Verb::Patch) => patch::patch(call, Part::of(subresource), body).await,
         _ => Err(method_not_allowed()),
+    }
+}
+
+/// Some verbs are about one object, the others about a collection; that of all namespaces is only looked at.
+fn is_addressed(call: &Call, verb: Verb) -> bool {
+    let named = !call.path.name.is_empty();
+    let placed = !call.kind.namespaced || !call.path.namespace.is_empty();
+    match verb {
+        Verb::Get | Verb::Update | Verb::Patch | Verb::Delete => named,
+        Verb::List => !named,
+        Verb::Create | Verb::DeleteCollection => !named && placed,
+        Verb::Watch => true,
     }
 }
 
@@ -110,8 +136,7 @@ fn list_objects(call: &Call) -> Result<Response, Status> {
 }
 
 fn watch_objects(call: &Call) -> Result<Response, Status> {
-    let mut options = ListOptions::parse(&call.query)?;
-    options.watch = true;
+    let mut options = ListOptions::parse_watch(&call.query)?;
     if !call.path.name.is_empty() {
         options.field_selector = format!("metadata.name={}", call.path.name);
     }

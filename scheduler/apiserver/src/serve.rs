@@ -1,5 +1,5 @@
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +10,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::server::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
@@ -29,9 +29,9 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that vanished without a word is noticed after the interval and the timeout.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections without a certificate: they see health and join, and must not keep nodes out.
+/// Connections without a certificate that have not shown a token: they see health and join, and must not keep nodes out.
 const STRANGERS_MAX: usize = 256;
-/// Ample for what they may ask.
+/// Ample for what they may ask, and to show a token in.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Watches end at once on shutdown; this is for writes under way and slow readers.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
     connections.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (tokio::sync::OwnedSemaphorePermit, TcpStream) {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
     let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
@@ -96,14 +96,17 @@ async fn serve_connection(
         Err(_) => return debug!("TLS handshake took too long"),
     };
     let identity = peer_identity(&stream);
-    let is_stranger = identity.is_none();
-    let _slot = match is_stranger.then(|| strangers.try_acquire_owned()).transpose() {
-        Ok(slot) => slot,
+    let stranger = match identity.is_none().then(|| strangers.try_acquire_owned()).transpose() {
+        Ok(slot) => slot.map(|slot| Arc::new(Stranger::new(slot))),
         Err(_) => return debug!("too many connections without a certificate"),
     };
+    let shown = stranger.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         if let Some(identity) = &identity {
             request.extensions_mut().insert(identity.clone());
+        }
+        if let Some(stranger) = &shown {
+            request.extensions_mut().insert(stranger.clone());
         }
         let mut router = router.clone();
         async move {
@@ -115,12 +118,41 @@ async fn serve_connection(
     let builder = connection_builder();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let connection = watcher.watch(connection.into_owned());
-    let ended = match is_stranger {
-        true => tokio::time::timeout(STRANGER_TIMEOUT, connection).await.unwrap_or(Ok(())),
-        false => connection.await,
+    let ended = match &stranger {
+        // Cancel-safe: a connection that is dropped is closed, which is what is wanted.
+        Some(stranger) => tokio::select! {
+            ended = connection => ended,
+            () = stranger.overstays() => Ok(()),
+        },
+        None => connection.await,
     };
     if let Err(error) = ended {
         debug!(%error, "connection ended");
+    }
+}
+
+/// A connection without a certificate: few of them, and not for long, until a request on it shows a token that counts.
+pub(crate) struct Stranger {
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
+    vouched: CancellationToken,
+}
+
+impl Stranger {
+    fn new(slot: OwnedSemaphorePermit) -> Self {
+        Self { slot: Mutex::new(Some(slot)), vouched: CancellationToken::new() }
+    }
+
+    /// From now on it is a connection like others.
+    pub(crate) fn vouch(&self) {
+        self.vouched.cancel();
+        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Returns when it has had its time and nobody has vouched for it.
+    async fn overstays(&self) {
+        if tokio::time::timeout(STRANGER_TIMEOUT, self.vouched.cancelled()).await.is_ok() {
+            std::future::pending().await
+        }
     }
 }
 

@@ -3,31 +3,44 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Extension, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
 use http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, debug_span, error};
 use wasmk_api::{Reason, Status};
 use wasmk_store::Store;
 
+use crate::fairness::{Fairness, Level};
+use crate::metrics::Metrics;
 use crate::pki::{CertificateAuthority, JoinToken};
 use crate::request::{Query, Target};
 use crate::respond::status_response;
-use crate::{Identity, NodeClient, authz, discovery, health, join, openapi, rest};
+use crate::serve::Stranger;
+use crate::tokens::{self, AccountTokens};
+use crate::usage::Samples;
+use crate::{
+    Identity, NodeClient, authn, authz, compress, connect, discovery, headers, health, join, metrics, openapi, rest,
+    timeout,
+};
 
 /// What the server is told at its start.
 pub struct Settings {
     pub authority: Arc<CertificateAuthority>,
     pub join_token: Arc<JoinToken>,
+    /// Signs the tokens of ServiceAccounts.
+    pub tokens: Arc<AccountTokens>,
     /// What is left to the cluster's operator in what objects become.
     pub write: wasmk_api::write::Settings,
     /// Ends every watch, so that connections can drain.
     pub shutdown: CancellationToken,
+    /// Gets the tasks of connections that became streams; they end at `shutdown`, and are to be waited for.
+    pub streams: TaskTracker,
 }
 
 /// The Kubernetes API over a store. Stateless but for the store: any number may serve the same one.
@@ -36,11 +49,14 @@ pub struct ApiServer {
     pub(crate) settings: Settings,
     pub(crate) nodes: Arc<dyn NodeClient>,
     registry: Option<Router>,
-    in_flight: Semaphore,
+    pub(crate) fairness: Fairness,
+    pub(crate) metrics: Metrics,
+    /// Of what nodes use.
+    pub(crate) samples: Samples,
+    pub(crate) openapi: openapi::Cache,
+    /// Upgraded connections.
+    pub(crate) streams: Arc<Semaphore>,
 }
-
-/// Requests at once, until their answers begin; a watch counts no longer than that. Each may hold a body of 3 MiB.
-const IN_FLIGHT_MAX: usize = 1024;
 
 impl ApiServer {
     /// The whole API as one service. A request counts as from the [`Identity`] among its extensions; without one only
@@ -51,50 +67,82 @@ impl ApiServer {
         nodes: Arc<dyn NodeClient>,
         registry: Option<Router>,
     ) -> Router {
-        let in_flight = Semaphore::new(IN_FLIGHT_MAX);
-        let server = Arc::new(Self { store, settings, nodes, registry, in_flight });
-        Router::new()
-            .route("/healthz", get(health::live))
+        let (fairness, metrics, samples, openapi) = Default::default();
+        let streams = Arc::new(Semaphore::new(connect::STREAMS_MAX));
+        let server = Arc::new(Self { store, settings, nodes, registry, fairness, metrics, samples, openapi, streams });
+        let mut router = Router::new()
+            .route("/", get(discovery::paths))
+            .route("/healthz", get(health::healthz))
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
-            .route("/version", get(health::version))
+            .route("/healthz/{check}", get(health::one))
+            .route("/livez/{check}", get(health::one))
+            .route("/readyz/{check}", get(health::one))
+            .route("/metrics", get(metrics::metrics))
             .route("/cacerts", get(join::ca_certificates))
             .route("/wasmk/v1/join", post(join::join))
-            .route("/api", get(discovery::core_versions))
-            .route("/apis", get(discovery::groups))
-            .route("/api/{version}", get(discovery::core_resources))
-            .route("/apis/{group}", get(discovery::group))
-            .route("/apis/{group}/{version}", get(discovery::resources))
             .route("/openapi/v2", get(openapi::v2))
             .route("/openapi/v3", get(openapi::v3_index))
             .route("/openapi/v3/{*path}", get(openapi::v3_document))
+            .route("/.well-known/openid-configuration", get(tokens::configuration))
+            .route("/openid/v1/jwks", get(tokens::keys));
+        // Some client libraries ask with a slash at the end.
+        for end in ["", "/"] {
+            router = router
+                .route(&format!("/version{end}"), get(health::version))
+                .route(&format!("/api{end}"), get(discovery::core_versions))
+                .route(&format!("/apis{end}"), get(discovery::groups))
+                .route(&format!("/api/{{version}}{end}"), get(discovery::core_resources))
+                .route(&format!("/apis/{{group}}{end}"), get(discovery::group))
+                .route(&format!("/apis/{{group}}/{{version}}{end}"), get(discovery::resources));
+        }
+        router
             .fallback(objects)
+            .method_not_allowed_fallback(|| async { status_response(&rest::method_not_allowed()) })
             .layer(from_fn_with_state(server.clone(), guard))
+            .layer(from_fn(compress::compress))
+            .layer(from_fn_with_state(server.clone(), metrics::observe))
+            .layer(from_fn(headers::stamp))
             .with_state(server)
     }
 }
 
 /// Authentication and authorization; what passes carries its [`Target`].
-async fn guard(State(server): State<Arc<ApiServer>>, mut request: Request, next: Next) -> Response {
+async fn guard(State(server): State<Arc<ApiServer>>, request: Request, next: Next) -> Response {
     if authz::is_public(request.uri().path()) {
         return next.run(request).await;
     }
-    let Ok(_slot) = server.in_flight.try_acquire() else {
-        let mut status = Status::new(Reason::TooManyRequests, "Too many requests, please try again later.");
-        status.retry_after_seconds = Some(1);
-        return status_response(&status);
-    };
     let span = debug_span!("request", method = %request.method(), path = request.uri().path());
     match admit(&server, &request) {
-        Ok(target) => {
-            request.extensions_mut().insert(target);
-            answer_or_500(next.run(request)).instrument(span).await
+        Ok((identity, target)) => {
+            answer_or_500(in_turn(&server, identity, target, request, next)).instrument(span).await
         }
         Err(status) => {
             debug!(parent: &span, code = status.code, "{}", status.message);
             status_response(&status)
         }
     }
+}
+
+/// Answers when it is the client's turn, and within the time that a request has.
+async fn in_turn(server: &ApiServer, identity: Identity, target: Target, mut request: Request, next: Next) -> Response {
+    let limit = match timeout::limit(&target, request.uri().query().unwrap_or_default()) {
+        Ok(limit) => limit,
+        Err(status) => return status_response(&status),
+    };
+    let (user, level) = (identity.user.clone(), Level::of(&identity));
+    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(target);
+    let answer = async {
+        match server.fairness.enter(user, level).await {
+            // The seat is held until the answer begins.
+            Ok(_seat) => next.run(request).await,
+            Err(turned_away) => turned_away.response(),
+        }
+    };
+    let mut response = timeout::within(limit, answer).await;
+    response.headers_mut().extend(level.headers());
+    response
 }
 
 /// A fault of ours ends the one request, not the connection with everybody's watches on it.
@@ -105,14 +153,17 @@ async fn answer_or_500(answer: impl Future<Output = Response>) -> Response {
     })
 }
 
-fn admit(server: &ApiServer, request: &Request) -> Result<Target, Status> {
-    let identity = request.extensions().get::<Identity>();
-    let identity = identity.ok_or_else(|| Status::new(Reason::Unauthorized, "Unauthorized"))?;
+fn admit(server: &ApiServer, request: &Request) -> Result<(Identity, Target), Status> {
+    let (snapshot, connection) = (server.store.snapshot(), request.extensions().get::<Identity>());
+    let identity = authn::authenticate(&server.settings.tokens, connection, request.headers(), &snapshot)?;
+    if let Some(stranger) = request.extensions().get::<Arc<Stranger>>() {
+        stranger.vouch();
+    }
     let watching = Query::parse(request.uri().query().unwrap_or_default()).flag("watch");
     let target =
         Target::parse(request.method(), request.uri().path(), watching).ok_or_else(rest::method_not_allowed)?;
-    authz::authorize(identity, &target, &server.store.snapshot())?;
-    Ok(target)
+    authz::authorize(&identity, &target, &snapshot)?;
+    Ok((identity, target))
 }
 
 /// Everything that is not a fixed path: objects, and the registry.

@@ -114,6 +114,17 @@ impl WatchRequest {
     }
 }
 
+fn timeout_seconds(options: &ListOptions) -> u64 {
+    let asked = options.timeout_seconds.filter(|seconds| *seconds > 0);
+    asked.unwrap_or_else(|| rand::random_range(TIMEOUT_SECONDS_MIN..2 * TIMEOUT_SECONDS_MIN))
+}
+
+fn every(interval: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + interval, interval);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
 /// The state of one running watch.
 struct WatchStream {
     begin: Begin,
@@ -134,16 +145,8 @@ enum Wake {
 
 impl WatchStream {
     fn new(request: WatchRequest, begin: Begin, shutdown: CancellationToken) -> Self {
-        let seconds = request
-            .options
-            .timeout_seconds
-            .filter(|seconds| *seconds > 0)
-            .unwrap_or_else(|| rand::random_range(TIMEOUT_SECONDS_MIN..2 * TIMEOUT_SECONDS_MIN));
-        let bookmarks = request.options.allow_bookmarks.then(|| {
-            let mut interval = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            interval
-        });
+        let seconds = timeout_seconds(&request.options);
+        let bookmarks = request.options.allow_bookmarks.then(|| every(BOOKMARK_INTERVAL));
         Self {
             begin,
             selection: request.selection,
@@ -164,11 +167,11 @@ impl WatchStream {
                 Wake::Batch(Some(Ok(batch))) => self.write_batch(&batch, &mut out),
                 Wake::Batch(Some(Err(error))) => self.fail(error, &mut out),
                 Wake::Bookmark => self.write_bookmark(&mut out),
-                Wake::Deadline => {
+                // The client goes on from the bookmark, at this server or at its successor.
+                Wake::Deadline | Wake::Shutdown | Wake::Batch(None) => {
                     self.write_bookmark(&mut out);
                     self.ended = true;
                 }
-                Wake::Batch(None) | Wake::Shutdown => self.ended = true,
             }
         }
         (!out.is_empty()).then(|| out.into())
@@ -234,6 +237,80 @@ impl WatchStream {
         if self.bookmarks.is_some() {
             let revision = self.begin.watch.progress();
             self.encoder.bookmark(revision, false, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wasmk_api::{Key, Op, Precondition, Transaction, kind};
+    use wasmk_store::MemoryStore;
+
+    use super::*;
+    use crate::request::Query;
+
+    fn request(query: &str) -> WatchRequest {
+        let kind = kind::by_path("", "v1", "configmaps").unwrap();
+        let options = ListOptions::parse_watch(&Query::parse(query)).unwrap();
+        WatchRequest {
+            resource: kind.resource_name(),
+            namespace: "default".to_owned(),
+            selection: Selection::parse(kind, &options).unwrap(),
+            presenter: Presenter::json(kind),
+            options,
+        }
+    }
+
+    fn start(store: &dyn Store, query: &str) -> WatchStream {
+        let request = request(query);
+        let begin = Begin::plan(store, &request).unwrap_or_else(|_| panic!("the watch begins"));
+        WatchStream::new(request, begin, CancellationToken::new())
+    }
+
+    async fn put(store: &dyn Store, name: &str) {
+        let value = json!({"metadata": {"namespace": "default", "name": name}});
+        let op = Op::Put { key: Key::new("configmaps", "default", name), value, precondition: Precondition::Any };
+        store.commit(Transaction { ops: vec![op] }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn bookmarks_come_again_and_again() {
+        let store = MemoryStore::new();
+        put(&store, "a").await;
+        let mut stream = start(&store, "resourceVersion=1&allowWatchBookmarks=true");
+        stream.bookmarks = Some(every(Duration::from_millis(5)));
+        for _ in 0..3 {
+            let bytes = stream.next().await.unwrap();
+            let event: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(
+                (&event["type"], &event["object"]["metadata"]["resourceVersion"]),
+                (&json!("BOOKMARK"), &json!("1"))
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_kubernetes() {
+        assert_eq!(BOOKMARK_INTERVAL, Duration::from_secs(60));
+        let seconds = |query: &str| timeout_seconds(&request(query).options);
+        assert_eq!(seconds("timeoutSeconds=7"), 7);
+        assert!((1800..3600).contains(&seconds("")));
+        assert!((1800..3600).contains(&seconds("timeoutSeconds=0")));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_in_pieces() {
+        let store = MemoryStore::new();
+        for number in 0..2000 {
+            put(&store, &format!("a-config-map-with-quite-a-long-name-{number}")).await;
+        }
+        let mut stream = start(&store, "");
+        let mut events = 0;
+        while events < 2000 {
+            let bytes = stream.next().await.unwrap();
+            assert!(bytes.len() < 2 * CHUNK_BYTES, "{}", bytes.len());
+            events += bytes.iter().filter(|byte| **byte == b'\n').count();
         }
     }
 }

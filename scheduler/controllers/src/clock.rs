@@ -26,6 +26,8 @@ pub struct Settings {
     pub pod_cidr: (std::net::Ipv4Addr, u8),
     /// Prefix length of one node's part. /20 is 4096 addresses, 1024 nodes in a /10.
     pub node_prefix: u8,
+    /// The authority's certificate (PEM), for every namespace; empty where there is none to publish.
+    pub root_certificate: String,
 }
 
 impl Default for Settings {
@@ -38,6 +40,7 @@ impl Default for Settings {
             event_ttl: SignedDuration::from_hours(1),
             pod_cidr: (std::net::Ipv4Addr::new(10, 64, 0, 0), 10),
             node_prefix: 20,
+            root_certificate: String::new(),
         }
     }
 }

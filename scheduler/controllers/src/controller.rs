@@ -25,12 +25,18 @@ pub fn controllers() -> &'static [Controller] {
         crate::node_health::CONTROLLER,
         crate::deployment::CONTROLLER,
         crate::replica_set::CONTROLLER,
+        crate::replica_set::REPLICATION_CONTROLLER,
+        crate::disruption::CONTROLLER,
         crate::endpoint_slice::CONTROLLER,
         crate::load_balancer::CONTROLLER,
         crate::garbage::CONTROLLER,
         crate::pod_garbage::CONTROLLER,
         crate::pod_garbage::FINISHED,
         crate::namespace::CONTROLLER,
+        crate::custom_resource_definition::CONTROLLER,
         crate::event_expiry::CONTROLLER,
+        crate::role_aggregation::CONTROLLER,
+        crate::root_certificate::CONTROLLER,
+        crate::endpoints::CONTROLLER,
     ]
 }

@@ -38,7 +38,7 @@ fn affected(view: &View, change: &Change, keys: &mut BTreeSet<Key>) {
     }
     // An owner that goes in the foreground waits for its dependents.
     for version in [Some(object), change.previous.as_ref()].into_iter().flatten() {
-        let owners = version.owner_references().filter_map(|owner| view.get(&owner_key(version, owner)?));
+        let owners = version.owner_references().filter_map(|owner| view.get(&owner_key(view, version, owner)?));
         keys.extend(owners.filter(|owner| is_held(owner)).map(|owner| owner.key().clone()));
     }
 }

@@ -16,12 +16,15 @@
 //! the same snapshot and time give the same plan to the byte (names of new pods included), and an index kept up to date by
 //! changes equals one built anew.
 //!
-//! Deliberately absent: expectations and slow start (snapshots are consistent), and `Endpoints`, which nothing here reads.
+//! Deliberately absent: expectations and slow start: snapshots are consistent.
 
 mod clock;
 mod controller;
+mod custom_resource_definition;
 mod deployment;
+mod disruption;
 mod endpoint_slice;
+mod endpoints;
 mod event_expiry;
 mod garbage;
 mod json;
@@ -36,6 +39,8 @@ mod pod;
 mod pod_garbage;
 mod reason;
 mod replica_set;
+mod role_aggregation;
+mod root_certificate;
 mod service_account;
 mod view;
 

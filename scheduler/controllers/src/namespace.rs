@@ -57,7 +57,7 @@ fn plan(view: &View, key: &Key, clock: &Clock) -> Plan {
 }
 
 fn contents<'a>(view: &'a View, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
-    let kinds = kind::all().iter().filter(|kind| kind.namespaced);
+    let kinds = kind::stored_kinds(view.snapshot()).filter(|kind| kind.namespaced);
     kinds.flat_map(move |kind| view.snapshot().list(kind.resource(), Some(namespace)))
 }
 

@@ -40,6 +40,9 @@ reasons! {
     SelectorMatches,
     SelectorNoLongerMatches,
     StatusChanged,
+    // PodDisruptionBudget
+    SufficientPods,
+    InsufficientPods,
     // EndpointSlice
     EndpointsChanged,
     NoEndpointsLeft,
@@ -56,6 +59,10 @@ reasons! {
     // Namespace
     NamespaceDeletion,
     NamespaceEmpty,
+    // CustomResourceDefinition
+    NamesAccepted,
+    InstanceDeletionInProgress,
+    InstanceDeletionCompleted,
     // Node
     NodeStatusUnknown,
     NodeNotReady,
@@ -68,6 +75,10 @@ reasons! {
     CidrNotAvailable,
     // ServiceAccount
     DefaultServiceAccount,
+    // ConfigMap
+    RootCertificate,
+    // ClusterRole
+    RolesAggregated,
     // Service
     LoadBalancerUpdated,
 }

@@ -1,4 +1,4 @@
-//! ReplicaSet: as many active pods as asked for. Source of the rules: `pkg/controller/replicaset/replica_set.go`.
+//! ReplicaSet and ReplicationController: as many active pods as asked for. Source of the rules: `pkg/controller/replicaset/replica_set.go`.
 
 mod claim;
 mod create;
@@ -12,11 +12,37 @@ use wasmk_api::{Change, Key, Object};
 use crate::plan::EventType;
 use crate::{Clock, Controller, Plan, Reason, View, namespace};
 
-pub(crate) const CONTROLLER: Controller =
-    Controller { name: "replicaset", reads: &["replicasets.apps", "pods"], shows_refusals: true, affected, plan };
+pub(crate) const CONTROLLER: Controller = Controller {
+    name: "replicaset",
+    reads: &[RESOURCE, "pods"],
+    shows_refusals: true,
+    affected: |view, change, keys| affected(&REPLICA_SETS, view, change, keys),
+    plan: |view, key, clock| plan(&REPLICA_SETS, view, key, clock),
+};
+
+/// The older kind with the same task.
+pub(crate) const REPLICATION_CONTROLLER: Controller = Controller {
+    name: "replicationcontroller",
+    reads: &["replicationcontrollers", "pods"],
+    shows_refusals: true,
+    affected: |view, change, keys| affected(&REPLICATION_CONTROLLERS, view, change, keys),
+    plan: |view, key, clock| plan(&REPLICATION_CONTROLLERS, view, key, clock),
+};
 
 pub(crate) const RESOURCE: &str = "replicasets.apps";
-const COMPONENT: &str = "replicaset-controller";
+
+/// What differs between the kinds that keep a number of pods.
+struct Keeper {
+    resource: &'static str,
+    kind: &'static str,
+    /// Who tells of it in events.
+    component: &'static str,
+}
+
+const REPLICA_SETS: Keeper = Keeper { resource: RESOURCE, kind: "ReplicaSet", component: "replicaset-controller" };
+
+const REPLICATION_CONTROLLERS: Keeper =
+    Keeper { resource: "replicationcontrollers", kind: "ReplicationController", component: "replication-controller" };
 
 /// Pods created or deleted in one plan of one ReplicaSet; the next plan does the rest. It bounds a transaction, and lets
 /// placement begin with the first thousand.
@@ -25,23 +51,23 @@ const PODS_A_PLAN_MAX: usize = 1000;
 /// Pods named one by one in events; the rest are only counted.
 const EVENTS_A_PLAN_MAX: usize = 10;
 
-fn affected(view: &View, change: &Change, keys: &mut BTreeSet<Key>) {
-    if change.object.key().resource.as_str() == RESOURCE {
+fn affected(keeper: &Keeper, view: &View, change: &Change, keys: &mut BTreeSet<Key>) {
+    if change.object.key().resource.as_str() == keeper.resource {
         keys.insert(change.object.key().clone());
         return;
     }
     for pod in [Some(&change.object), change.previous.as_ref()].into_iter().flatten() {
         match pod.owner_references().find(|owner| owner["controller"] == true) {
-            Some(owner) if owner["kind"] == "ReplicaSet" => {
-                keys.insert(Key::new(RESOURCE, pod.namespace(), owner["name"].as_str().unwrap_or_default()));
+            Some(owner) if owner["kind"] == keeper.kind => {
+                keys.insert(Key::new(keeper.resource, pod.namespace(), owner["name"].as_str().unwrap_or_default()));
             }
             Some(_) => {}
-            None => keys.extend(view.selecting(RESOURCE, pod).cloned()),
+            None => keys.extend(view.selecting(keeper.resource, pod).cloned()),
         }
     }
 }
 
-fn plan(view: &View, key: &Key, clock: &Clock) -> Plan {
+fn plan(keeper: &Keeper, view: &View, key: &Key, clock: &Clock) -> Plan {
     let mut plan = Plan::default();
     let Some(set) = view.get(key) else { return plan };
     let mut active = claim::plan_claim(view, set, &mut plan);
@@ -49,13 +75,13 @@ fn plan(view: &View, key: &Key, clock: &Clock) -> Plan {
     if !set.is_deleting() {
         let wanted = usize::try_from(replicas(set)).unwrap_or(0);
         if active.len() > wanted {
-            plan_deletions(view, set, &mut active, wanted, &mut plan);
+            plan_deletions(keeper, view, set, &mut active, wanted, &mut plan);
         } else if active.len() < wanted && can_create(view, set, clock) {
-            created = create::plan_creations(view, set, wanted - active.len(), &mut plan);
+            created = create::plan_creations(keeper, view, set, wanted - active.len(), &mut plan);
         }
     }
     claim::plan_adoption(set, &active, &mut plan);
-    status::plan_status(view, set, &active, created, clock, &mut plan);
+    status::plan_status(keeper, view, set, &active, created, clock, &mut plan);
     plan
 }
 
@@ -69,19 +95,26 @@ fn can_create(view: &View, set: &Object, clock: &Clock) -> bool {
     !refused && !namespace::is_terminating(view, set.namespace())
 }
 
-fn plan_deletions(view: &View, set: &Object, active: &mut Vec<&Object>, wanted: usize, plan: &mut Plan) {
+fn plan_deletions(
+    keeper: &Keeper,
+    view: &View,
+    set: &Object,
+    active: &mut Vec<&Object>,
+    wanted: usize,
+    plan: &mut Plan,
+) {
     rank::sort_dispensable_first(view, set, active);
     let count = (active.len() - wanted).min(PODS_A_PLAN_MAX);
     for (nth, pod) in active.drain(..count).enumerate() {
         plan.delete(pod, Reason::SuccessfulDelete);
         if nth < EVENTS_A_PLAN_MAX {
             let message = format!("Deleted pod: {}", pod.name());
-            plan.event(COMPONENT, set, EventType::Normal, Reason::SuccessfulDelete, message);
+            plan.event(keeper.component, set, EventType::Normal, Reason::SuccessfulDelete, message);
         }
     }
     if count > EVENTS_A_PLAN_MAX {
         let message = format!("Deleted {} more pods", count - EVENTS_A_PLAN_MAX);
-        plan.event(COMPONENT, set, EventType::Normal, Reason::SuccessfulDelete, message);
+        plan.event(keeper.component, set, EventType::Normal, Reason::SuccessfulDelete, message);
     }
 }
 

@@ -52,7 +52,7 @@ impl Sim {
     }
 
     fn created(&mut self, key: &Key, mut value: Value) -> Value {
-        let kind = kind::by_resource(&key.resource).expect("it is a kind");
+        let kind = kind::find_resource(&self.snapshot, &key.resource).expect("it is a kind");
         let create = Write::Create { key: key.clone(), value: value.clone() };
         let Ok(Some(prepared)) = self.prepare(kind, &create) else {
             self.fill_new(&mut value);
@@ -180,7 +180,7 @@ impl Sim {
 
     /// What the API makes of a write; `None` after a conflict. Nothing else may be wrong with what controllers write.
     fn ops(&mut self, write: &Write) -> Option<Vec<Op>> {
-        let kind = kind::by_resource(&write.key().resource).expect("it is a kind");
+        let kind = kind::find_resource(&self.snapshot, &write.key().resource).expect("it is a kind");
         let revision = match write {
             Write::Create { .. } => Precondition::Absent,
             Write::Update { revision, .. } | Write::Delete { revision, .. } => Precondition::Revision(*revision),

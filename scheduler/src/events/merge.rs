@@ -1,42 +1,90 @@
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use wasmk_api::{Key, Op, Precondition, Snapshot};
+use wasmk_api::{Key, Object, Op, Precondition, Snapshot};
 use wasmk_controllers::EventType;
 
 use super::Occurrence;
 
-/// Names may have 253 bytes; the rest is for the dot and the hash.
+/// Names may have 253 bytes; the rest is for the dot and the time.
 const NAME_PREFIX_BYTES_MAX: usize = 253 - 17;
 /// Where events about cluster-scoped objects go, as in Kubernetes.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The writes that record `batch`. The name of an Event follows from what it says, so a repeat finds the Event that is
-/// there and raises its count. Occurrences in a namespace that is gone or going are left out.
+/// The writes that record `batch`. A repeat finds the Event that is there by what it says, and raises its count.
+/// Occurrences in a namespace that is gone or going are left out.
 pub(super) fn merge(
     snapshot: &Snapshot,
     batch: &[Occurrence],
     now: Timestamp,
     mut new_uid: impl FnMut() -> String,
 ) -> Vec<Op> {
-    let mut counts: BTreeMap<Key, (&Occurrence, u64)> = BTreeMap::new();
+    let mut counts: Vec<(&Occurrence, u64)> = Vec::new();
+    let mut places = HashMap::new();
     for occurrence in batch.iter().filter(|occurrence| takes_events(snapshot, namespace(occurrence))) {
-        counts.entry(event_key(occurrence)).or_insert((occurrence, 0)).1 += 1;
+        let place = *places.entry((&occurrence.about, says(occurrence))).or_insert_with(|| {
+            counts.push((occurrence, 0));
+            counts.len() - 1
+        });
+        counts[place].1 += 1;
     }
-    let mut op = |key: Key, occurrence: &Occurrence, times: u64| match snapshot.get(&key) {
+    let mut op = |(place, (occurrence, times)): (usize, (&Occurrence, u64))| match known(snapshot, occurrence) {
         Some(known) => {
             let mut value = known.value().clone();
             value["count"] = json!(value["count"].as_u64().unwrap_or(0) + times);
             value["lastTimestamp"] = stamp(now);
-            Op::Put { key, value, precondition: Precondition::Revision(known.revision()) }
+            let precondition = Precondition::Revision(known.revision());
+            Op::Put { key: known.key().clone(), value, precondition }
         }
         None => {
+            let key = new_key(occurrence, now, place);
             let value = event(&key, occurrence, times, now, new_uid());
             Op::Put { key, value, precondition: Precondition::Absent }
         }
     };
-    counts.into_iter().map(|(key, (occurrence, times))| op(key, occurrence, times)).collect()
+    counts.into_iter().enumerate().map(&mut op).collect()
+}
+
+/// What makes two occurrences about one object the same.
+fn says(occurrence: &Occurrence) -> [&str; 5] {
+    let kind = type_name(occurrence.event_type);
+    [&occurrence.uid, kind, occurrence.reason, &occurrence.message, occurrence.component]
+}
+
+/// The Event that says the same.
+fn known<'a>(snapshot: &'a Snapshot, occurrence: &Occurrence) -> Option<&'a Arc<Object>> {
+    let start = Key::new("events", namespace(occurrence), &stem(occurrence));
+    let is_near = |event: &&Arc<Object>| {
+        let key = event.key();
+        key.resource == start.resource && key.namespace == start.namespace && key.name.starts_with(&*start.name)
+    };
+    let is_same = |event: &&Arc<Object>| {
+        let event = event.value();
+        let said = [
+            &event["involvedObject"]["uid"],
+            &event["type"],
+            &event["reason"],
+            &event["message"],
+            &event["source"]["component"],
+        ];
+        said.map(|value| value.as_str().unwrap_or_default()) == says(occurrence)
+    };
+    snapshot.list_from(start.clone()).take_while(is_near).find(is_same)
+}
+
+/// Names grow with time, as in Kubernetes: lists are in the order of names, and so of what happened.
+fn new_key(occurrence: &Occurrence, now: Timestamp, place: usize) -> Key {
+    let time = now.as_nanosecond() as u64 + place as u64;
+    Key::new("events", namespace(occurrence), &format!("{}{time:016x}", stem(occurrence)))
+}
+
+/// How the names of Events about an object begin.
+fn stem(occurrence: &Occurrence) -> String {
+    let name = &*occurrence.about.name;
+    let cut = name.floor_char_boundary(NAME_PREFIX_BYTES_MAX);
+    format!("{}.", &name[..cut])
 }
 
 fn event(key: &Key, occurrence: &Occurrence, times: u64, now: Timestamp, uid: String) -> Value {
@@ -72,22 +120,6 @@ fn event(key: &Key, occurrence: &Occurrence, times: u64, now: Timestamp, uid: St
     })
 }
 
-fn event_key(occurrence: &Occurrence) -> Key {
-    let says = [
-        &occurrence.uid,
-        type_name(occurrence.event_type),
-        occurrence.reason,
-        &occurrence.message,
-        occurrence.component,
-    ];
-    let mut prefix = &*occurrence.about.name;
-    while prefix.len() > NAME_PREFIX_BYTES_MAX {
-        let last = prefix.char_indices().next_back().map_or(0, |(index, _)| index);
-        prefix = &prefix[..last];
-    }
-    Key::new("events", namespace(occurrence), &format!("{prefix}.{:016x}", hash(&says)))
-}
-
 fn namespace(occurrence: &Occurrence) -> &str {
     match &*occurrence.about.namespace {
         "" => DEFAULT_NAMESPACE,
@@ -112,15 +144,9 @@ fn stamp(time: Timestamp) -> Value {
     Value::String(whole.to_string())
 }
 
-/// FNV-1a: the same in every version and on every machine, which the standard hasher does not promise.
-fn hash(texts: &[&str]) -> u64 {
-    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
-    use wasmk_api::{Object, Transaction};
+    use wasmk_api::Transaction;
 
     use super::*;
 
@@ -167,6 +193,9 @@ mod tests {
     fn another_message_is_another_event() {
         let snapshot = record(&cluster(), &[occurrence("no room"), occurrence("tainted")], 10);
         assert_eq!(counts(&snapshot), [1, 1]);
+        let messages: Vec<_> =
+            snapshot.list(&"events".into(), None).map(|event| event.value()["message"].clone()).collect();
+        assert_eq!(messages, ["no room", "tainted"], "the first one's name comes first");
     }
 
     #[test]
@@ -179,6 +208,6 @@ mod tests {
     fn a_long_name_is_cut_to_a_valid_one() {
         let mut long = occurrence("x");
         long.about = Key::new("pods", "default", &"n".repeat(253));
-        assert_eq!(event_key(&long).name.len(), 253);
+        assert_eq!(new_key(&long, Timestamp::now(), 0).name.len(), 253);
     }
 }

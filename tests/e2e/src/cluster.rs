@@ -142,16 +142,18 @@ impl Cluster {
 
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        Output::of(&mut self.kubectl_command(arguments))
+    }
+
+    /// A kubectl command of this cluster, at the top of the repository.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         // No discovery cache of another cluster that had the same address.
         let cache = self.dir.path().join("kubectl-cache");
+        // First: what follows `--` is not kubectl's.
+        command.arg("--cache-dir").arg(cache).args(arguments);
+        command.current_dir(repository()).env("KUBECONFIG", self.kubeconfig());
         command
-            .args(arguments)
-            .current_dir(repository())
-            .env("KUBECONFIG", self.kubeconfig())
-            .arg("--cache-dir")
-            .arg(cache);
-        Output::of(&mut command)
     }
 
     /// Applies YAML text.

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,21 +10,36 @@ pub struct Output {
     pub stdout: String,
     pub stderr: String,
     pub success: bool,
+    pub code: Option<i32>,
 }
 
 impl Output {
-    /// Runs to the end.
+    /// Runs to the end, without input.
     #[track_caller]
     pub fn of(command: &mut Command) -> Self {
+        Self::fed(command, b"")
+    }
+
+    /// Runs to the end; `input` is all it reads.
+    #[track_caller]
+    pub fn fed(command: &mut Command, input: &[u8]) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let shown = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-        let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("start {shown}: {error}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("start {shown}: {error}"));
+        let mut stdin = child.stdin.take().expect("a piped stdin");
+        let output = std::thread::scope(|threads| {
+            // A command that does not read all of it is no fault.
+            threads.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap_or_else(|error| panic!("wait for {shown}: {error}"))
+        });
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self {
             command: shown,
             stdout: text(output.stdout),
             stderr: text(output.stderr),
             success: output.status.success(),
+            code: output.status.code(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! What a pod gets that says nothing. Source: `k8s.io/kubernetes/pkg/apis/core/v1/defaults.go`, and the admission
-//! plugins DefaultTolerationSeconds, Priority and ServiceAccount.
+//! plugin DefaultTolerationSeconds.
 
 use serde_json::{Value, json};
 
@@ -33,8 +33,6 @@ pub(in crate::kind) fn default_pod(pod: &mut Value, context: &Context) {
     set_default(spec, "enableServiceLinks", true);
     set_default(spec, "serviceAccountName", "default");
     mirror_service_account(spec);
-    set_default(spec, "priority", 0);
-    set_default(spec, "preemptionPolicy", "PreemptLowerPriority");
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         tolerate(spec, key, context.settings.unhealthy_node_toleration_seconds);
     }

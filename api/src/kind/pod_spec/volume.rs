@@ -97,8 +97,21 @@ fn projected(source: &Field, faults: &mut Faults) {
                 projection(&one, faults);
             }
             "downwardAPI" => downward(&one, faults),
+            "serviceAccountToken" => token(&one, faults),
             _ => {}
         }
+    }
+}
+
+fn token(token: &Field, faults: &mut Faults) {
+    let (path, life) = (token.get("path"), token.get("expirationSeconds"));
+    if faults.require(&path, "") {
+        local_path(&path, faults);
+    }
+    match life.int() {
+        Some(..600) => faults.invalid(&life, "may not specify a duration less than 10 minutes"),
+        Some(0x1_0000_0000..) => faults.invalid(&life, "may not specify a duration larger than 2^32 seconds"),
+        _ => {}
     }
 }
 

@@ -167,7 +167,7 @@ fn the_oldest_of_many_updaters_become_one() {
         live = step.record(Some(&live), new);
     }
     let owners = owners(&live);
-    assert_eq!(owners.len(), 11, "{owners:#?}");
+    assert_eq!(owners.len(), 10, "{owners:#?}");
     assert!(owners.iter().any(|owner| owner.starts_with("ancient-changes Update: .data .data.k0")), "{owners:#?}");
 }
 
@@ -188,6 +188,88 @@ fn kubectl_takes_over_from_its_client_side_apply() {
     assert_eq!(serde_json::from_str::<Value>(last).unwrap(), config);
     let edited = write(Some(&live), with(&live, "/data/a", json!("9")), "ed");
     assert!(apply(Some(&edited), &config, "kubectl").is_err(), "an edit by another is still a conflict");
+}
+
+#[test]
+fn kubectl_hears_only_of_conflicts_that_its_client_side_apply_did_not_make() {
+    let mut live = config_map(json!({"a": "1", "b": "1"}));
+    live["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": config_map(json!({"a": "1"})).to_string()});
+    let live = write(None, live, "kubectl-client-side-apply");
+    let refused = apply(Some(&live), &config_map(json!({"a": "2", "b": "2"})), "kubectl").unwrap_err();
+    let words = "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.b";
+    assert_eq!(refused.message, words);
+    let mut other = live.clone();
+    other["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+        json!(r#"{"apiVersion":"v2","data":{"a":"1"}}"#);
+    let refused = apply(Some(&other), &config_map(json!({"a": "2"})), "kubectl").unwrap_err();
+    assert_eq!(refused.causes.len(), 1, "what was applied in another version is not compared");
+}
+
+#[test]
+fn the_last_applied_annotation_is_left_out_when_it_is_too_long() {
+    let mut live = config_map(json!({"a": "1"}));
+    live["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": live.to_string(), "x": "y"});
+    let live = write(None, live, "kubectl-client-side-apply");
+    let long = config_map(json!({"a": "x".repeat(300_000)}));
+    assert_eq!(apply(Some(&live), &long, "kubectl").unwrap()["metadata"]["annotations"], json!({"x": "y"}));
+}
+
+#[test]
+fn fields_that_the_type_does_not_have_cannot_be_applied() {
+    let mut config = deployment(json!([{"name": "a", "foo": 1}]));
+    config["metadata"]["namespace"] = json!("n");
+    let refused = apply(None, &config, "m").unwrap_err();
+    assert_eq!(
+        refused.message,
+        "failed to create typed patch object (n/web; apps/v1, Kind=Deployment): .spec.template.spec.containers[name=\"a\"].foo: field not declared in schema"
+    );
+    config["spec"]["bar"] = json!(1);
+    let refused = apply(None, &config, "m").unwrap_err();
+    assert!(refused.message.contains("): errors:\n  .spec.bar: field not"), "{refused}");
+}
+
+#[test]
+fn a_writer_may_say_who_owns_what_if_he_can_be_understood() {
+    let live = write(None, config_map(json!({"a": "1"})), "ed");
+    let mut entry = live["metadata"]["managedFields"][0].clone();
+    entry["manager"] = json!("somebody");
+    let said = write(Some(&live), with(&live, "/metadata/managedFields", json!([entry])), "ed");
+    assert_eq!(owners(&said), ["somebody Update: .data .data.a"]);
+    for (field, value) in [("operation", "Guess"), ("fieldsType", "FieldsV2"), ("apiVersion", "")] {
+        let mut odd = entry.clone();
+        odd[field] = json!(value);
+        let kept = write(Some(&live), with(&live, "/metadata/managedFields", json!([entry, odd])), "ed");
+        assert_eq!(owners(&kept), ["ed Update: .data .data.a"], "{field}");
+    }
+}
+
+#[test]
+fn an_empty_list_of_managed_fields_ends_the_tracking_and_does_not_begin_without() {
+    let live = write(None, with(&config_map(json!({"a": "1"})), "/metadata/managedFields", json!([])), "ed");
+    assert_eq!(owners(&live), ["ed Update: .data .data.a"]);
+    let untracked = write(Some(&live), with(&live, "/metadata/managedFields", json!([])), "ed");
+    assert_eq!(untracked["metadata"].get("managedFields"), None);
+}
+
+#[test]
+fn finalizers_are_owned_one_by_one() {
+    let finalized = |finalizers: Value| with(&config_map(json!({})), "/metadata/finalizers", finalizers);
+    let live = apply(None, &finalized(json!(["a/b"])), "m").unwrap();
+    let both = apply(Some(&live), &finalized(json!(["c/d"])), "n").unwrap();
+    assert_eq!(both["metadata"]["finalizers"], json!(["a/b", "c/d"]));
+    let left = apply(Some(&both), &config_map(json!({})), "m").unwrap();
+    assert_eq!(left["metadata"]["finalizers"], json!(["c/d"]));
+}
+
+#[test]
+fn lists_that_nobody_can_take_apart_are_replaced() {
+    let live = apply(None, &deployment(json!([{"name": "a", "args": ["x", "y"]}])), "m").unwrap();
+    let shorter = deployment(json!([{"name": "a", "args": ["x"]}]));
+    let refused = apply(Some(&live), &shorter, "n").unwrap_err();
+    assert_eq!(refused.causes[0].field, ".spec.template.spec.containers[name=\"a\"].args");
+    assert_eq!(containers(&ssa(Some(&live), &shorter, "n", true, 0).unwrap())[0]["args"], json!(["x"]));
 }
 
 #[test]

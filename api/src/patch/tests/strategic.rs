@@ -67,8 +67,16 @@ fn patch_directives_on_lists_and_maps() {
         json!({"containers": [{"name": "a", "image": "i", "$patch": "merge"}]}),
         json!({"containers": [{"name": "a", "image": "i"}, {"name": "b"}], "nodeSelector": {"a": "b"}}),
     );
-    check_refused(spec(), json!({"nodeSelector": {"$patch": "burn"}}), "unknown patch type found: burn");
-    check_refused(spec(), json!({"containers": [{"image": "i"}]}), "does not contain declared merge key: name");
+    check_refused(
+        spec(),
+        json!({"nodeSelector": {"$patch": "burn"}}),
+        "unknown patch type: burn in map: map[$patch:burn]",
+    );
+    check_refused(
+        spec(),
+        json!({"containers": [{"image": "i"}]}),
+        "map: map[image:i] does not contain declared merge key: name",
+    );
 }
 
 #[test]
@@ -87,7 +95,7 @@ fn element_order_is_that_of_the_directive() {
     check_refused(
         json!({"containers": [{"name": "a"}]}),
         json!({"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "z"}]}),
-        "doesn't match $setElementOrder/containers",
+        "The order in patch list:\n[map[name:z]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n",
     );
 }
 
@@ -101,7 +109,7 @@ fn retain_keys_clears_the_others() {
     check_refused(
         json!({"volumes": [{"name": "v"}]}),
         json!({"volumes": [{"name": "v", "emptyDir": {}, "$retainKeys": ["name"]}]}),
-        "retainKeys",
+        "invalid patch format of retainKeys",
     );
 }
 
@@ -111,6 +119,95 @@ fn primitive_lists_unite_and_can_lose_items() {
     let patch = json!({"metadata": {"finalizers": ["b", "c"], "$deleteFromPrimitiveList/finalizers": ["a"]}});
     let patched = apply_strategic_merge(&object, &patch, type_of(&object)).unwrap();
     assert_eq!(patched["metadata"]["finalizers"], json!(["b", "c"]));
+}
+
+/// No list item has two of these keys; the first one found is the one that is patched.
+#[test]
+fn the_merge_key_is_one_even_where_apply_has_several() {
+    check(
+        json!({"containers": [{"name": "a", "ports": [
+            {"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]}]}),
+        json!({"containers": [{"name": "a", "ports": [{"containerPort": 53, "name": "dns"}]}]}),
+        json!({"containers": [{"name": "a", "ports": [
+            {"containerPort": 53, "protocol": "TCP", "name": "dns"}, {"containerPort": 53, "protocol": "UDP"}]}]}),
+    );
+}
+
+#[test]
+fn a_patch_may_change_types_as_far_as_the_field_does() {
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"strategy": {"rollingUpdate": {"maxSurge": 1}}}});
+    let patch = json!({"spec": {"strategy": {"rollingUpdate": {"maxSurge": "25%"}}}});
+    let patched = apply_strategic_merge(&object, &patch, type_of(&object)).unwrap();
+    assert_eq!(patched["spec"]["strategy"]["rollingUpdate"]["maxSurge"], "25%");
+    let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
+    let patched = apply_strategic_merge(&object, &patch, type_of(&object)).unwrap();
+    assert_eq!(patched["spec"]["strategy"], json!({"type": "Recreate"}));
+}
+
+#[test]
+fn a_map_of_the_replace_strategy_is_replaced() {
+    let object = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "spec": {"selector": {"matchLabels": {"a": "b"}}}});
+    let patch = json!({"spec": {"selector": {"matchLabels": {"c": "d"}}}});
+    let patched = apply_strategic_merge(&object, &patch, type_of(&object)).unwrap();
+    assert_eq!(
+        patched,
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "spec": {"selector": {"matchLabels": {"c": "d"}}}})
+    );
+}
+
+#[test]
+fn an_order_alone_moves_items_and_an_empty_one_asks_for_nothing() {
+    let spec = || json!({"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}]});
+    check(
+        spec(),
+        json!({"$setElementOrder/containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}]}),
+        json!({"containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}]}),
+    );
+    check(
+        spec(),
+        json!({"$setElementOrder/containers": [], "containers": [{"name": "b", "image": "i"}]}),
+        json!({"containers": [{"name": "a"}, {"name": "b", "image": "i"}, {"name": "c"}]}),
+    );
+    check_refused(
+        spec(),
+        json!({"$setElementOrder/containers": "a"}),
+        "expected a []interface {}, but received a string",
+    );
+    check_refused(
+        spec(),
+        json!({"$setElementOrder/containers": [{"image": "x"}], "containers": [{"name": "b"}]}),
+        "map: map[image:x] does not contain declared merge key: name",
+    );
+}
+
+#[test]
+fn items_of_primitive_lists_are_ordered_and_deleted() {
+    let patched = |finalizers: Value, patch: Value| {
+        let object = json!({"kind": "ConfigMap", "metadata": {"finalizers": finalizers}});
+        let patched = apply_strategic_merge(&object, &json!({"metadata": patch}), type_of(&object)).unwrap();
+        patched["metadata"]["finalizers"].clone()
+    };
+    let order = |finalizers: &[&str]| json!({"$setElementOrder/finalizers": finalizers});
+    assert_eq!(patched(json!(["a", "x", "b"]), order(&["b", "a"])), json!(["x", "b", "a"]));
+    assert_eq!(patched(json!(["a", "b"]), json!({"finalizers": ["b", "c"]})), json!(["a", "b", "c"]));
+    let delete = json!({"$deleteFromPrimitiveList/finalizers": ["b"], "$setElementOrder/finalizers": ["c", "a"], "finalizers": ["c"]});
+    assert_eq!(patched(json!(["a", "b"]), delete), json!(["c", "a"]));
+    let object = json!({"kind": "ConfigMap", "metadata": {"finalizers": ["a"]}});
+    let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": "a"}});
+    let refused = apply_strategic_merge(&object, &patch, type_of(&object)).unwrap_err();
+    assert_eq!(refused.message, "invalid patch format of primitive list");
+}
+
+#[test]
+fn items_of_one_list_are_of_one_type() {
+    let object = json!({"kind": "ConfigMap", "metadata": {"finalizers": ["a"]}});
+    let patched = |finalizers: Value| {
+        apply_strategic_merge(&object, &json!({"metadata": {"finalizers": finalizers}}), type_of(&object)).unwrap_err()
+    };
+    assert_eq!(patched(json!([1])).message, "list element types are not identical: [[a] [1]]");
+    let object = json!({"kind": "ConfigMap", "metadata": {"finalizers": []}});
+    let patch = json!({"metadata": {"finalizers": [["a"]]}});
+    assert_eq!(apply_strategic_merge(&object, &patch, type_of(&object)).unwrap_err().code, 422);
 }
 
 /// As `kubectl set image`, `rollout restart`, `cordon` and `taint` send them.

@@ -261,7 +261,7 @@ fn a_pod_is_bound_once() {
 fn a_scale_is_a_view_of_the_replicas() {
     let deployment = stored(workloads::deployment(json!({})));
     check_value(
-        &scale(&deployment),
+        &scale(kind_of(deployment.value()), &deployment),
         expect![[r#"
         {
           "apiVersion": "autoscaling/v1",

@@ -24,7 +24,7 @@ fn image() -> Image {
     Image {
         digest: "sha256:1".into(),
         wasm: "/images/hello.wasm".into(),
-        rootfs: None,
+        rootfs: Some("/images".into()),
         entrypoint: vec![],
         cmd: vec!["serve".into()],
         env: vec![("FROM_IMAGE".into(), "1".into()), ("LEVEL".into(), "image".into())],
@@ -100,6 +100,17 @@ fn command_replaces_entrypoint_and_args_replace_cmd() {
     check(json!({"name": "c", "args": ["x", "$(A)"]}), &["hello", "x", "1"]);
     check(json!({"name": "c", "command": ["run", "$(B)"]}), &["run", "$(B)"]);
     check(json!({"name": "c", "command": ["run"], "args": ["x"]}), &["run", "x"]);
+}
+
+#[test]
+fn a_bare_wasm_file_goes_by_its_images_name() {
+    let bare = Image { rootfs: None, cmd: vec![], wasm: "/blobs/93a44b".into(), ..image() };
+    for (reference, name) in
+        [("worker:v1", "worker"), ("registry:5000/team/worker@sha256:0", "worker"), ("worker", "worker")]
+    {
+        let container = serde_json::from_value(json!({"name": "c", "image": reference})).unwrap();
+        assert_eq!(command_line(&container, &bare, &Env::new()), [name]);
+    }
 }
 
 #[test]

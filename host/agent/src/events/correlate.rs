@@ -50,7 +50,9 @@ impl Correlator {
         }
         self.make_room();
         let of = news.regarding.name.as_deref().unwrap_or("node");
-        let name = format!("{of}.{:016x}", key ^ now.as_nanosecond() as u64);
+        // Names grow with time, as in Kubernetes: lists are in the order of names, and so of what happened. The last byte
+        // keeps apart what happens at one time.
+        let name = format!("{of}.{:016x}", now.as_nanosecond() as u64 & !0xff | key & 0xff);
         self.seen.insert(key, Seen { name: name.clone(), count: 1, at: now });
         Verdict::New { name }
     }

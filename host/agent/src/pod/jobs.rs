@@ -17,7 +17,7 @@ use crate::programs::{Prepared, Progress, PullPolicy};
 use crate::retry::{is_conflict, is_not_found};
 use crate::sources::{SourceKind, SourceRef};
 use crate::volumes::{self, MountedVolumes};
-use crate::{Container, ContainerSpec, Credential, PodIdentity, RequestFault};
+use crate::{Container, ContainerSpec, Credential, PodIdentity, RequestFault, Stdin};
 
 /// The last report goes out before the object does, if the server takes it within this time.
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,6 +47,7 @@ impl PodTask {
             }
             Action::Fail { reason, message } => self.tell_pod(Severity::Warning, news::word(&reason), message),
             Action::TearDown { remove } => {
+                self.parts.tokens.forget(&self.uid);
                 self.parts.network.detach(&self.uid);
                 if !matches!(self.intent, Intent::NodeShutdown { .. }) {
                     self.parts.addresses.release(&self.uid);
@@ -146,7 +147,8 @@ impl Context {
     }
 
     async fn set_up_volumes(&self) -> Result<MountedVolumes, String> {
-        let sources = self.parts.sources.gather(self.namespace(), volumes::references(&self.pod)).await;
+        let mut sources = self.parts.sources.gather(self.namespace(), volumes::references(&self.pod)).await;
+        sources.tokens = self.parts.tokens.gather(&self.pod, &self.uid).await;
         let config = &self.parts.config;
         let fields = self.fields(None);
         let mut contents = Vec::new();
@@ -283,6 +285,7 @@ impl Context {
             env: env.into_iter().collect(),
             working_dir: spec.working_dir.clone().or_else(|| image.working_dir.clone()),
             mounts,
+            stdin: stdin(spec),
             ports: tcp_ports(spec),
             memory_bytes_max: limit("memory").map(|quantity| quantity.units().unsigned_abs()),
             cpu_millis_max: limit("cpu").map(|quantity| quantity.milli().unsigned_abs()),
@@ -350,6 +353,14 @@ enum MakeError {
 fn tcp_ports(spec: &ContainerWire) -> Vec<u16> {
     let ports = spec.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
     ports.filter_map(|port| port.container_port.try_into().ok()).collect()
+}
+
+fn stdin(spec: &ContainerWire) -> Stdin {
+    match (spec.stdin, spec.stdin_once) {
+        (Some(true), Some(true)) => Stdin::Once,
+        (Some(true), _) => Stdin::Open,
+        _ => Stdin::Closed,
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -10,6 +10,7 @@ use super::{FileContent, VolumeContent, VolumeError};
 use crate::env::object;
 use crate::fields::{self, FieldContext};
 use crate::sources::{Gathered, SourceData, SourceKind};
+use crate::tokens::TokenRef;
 
 const DEFAULT_MODE: i32 = 0o644;
 
@@ -150,12 +151,16 @@ fn projection(
     if let Some(source) = &part.downward_api {
         return downward(source.items.iter().flatten(), mode, fields);
     }
-    if part.service_account_token.is_some() {
-        return Err(
-            "wasmk does not issue service account tokens: remove serviceAccountToken from the projected volume".into(),
-        );
+    if let Some(source) = &part.service_account_token {
+        let mut files = Files::new();
+        match sources.tokens.get(&TokenRef::of(source)) {
+            Some(Ok(token)) => add(&mut files, &source.path, token.clone().into_bytes(), mode)?,
+            Some(Err(error)) => return Err(format!("failed to fetch token: {error}")),
+            None => return Err("no token was asked for".to_owned()),
+        }
+        return Ok(files);
     }
-    Err("wasmk projects only configMap, secret and downwardAPI into volumes".into())
+    Err("wasmk projects only configMap, secret, downwardAPI and serviceAccountToken into volumes".into())
 }
 
 /// Below one of the allowed roots; links are followed first, so that none leads out.

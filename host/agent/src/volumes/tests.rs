@@ -16,11 +16,15 @@ fn sources() -> Gathered {
 }
 
 fn content(volume: Value, roots: &[PathBuf]) -> Result<VolumeContent, String> {
+    content_of(volume, &sources(), roots)
+}
+
+fn content_of(volume: Value, sources: &Gathered, roots: &[PathBuf]) -> Result<VolumeContent, String> {
     let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "web", "labels": {"app": "web"}}})).unwrap();
     let node = Resources { cpu_millis: 1, memory_bytes: 1, disk_bytes: 1 };
     let fields = FieldContext { pod: &pod, pod_ip: None, host_ip: [127, 0, 0, 1].into(), node };
     let volume: Volume = serde_json::from_value(volume).unwrap();
-    project(&volume, &fields, &sources(), roots).map_err(|error| error.to_string())
+    project(&volume, &fields, sources, roots).map_err(|error| error.to_string())
 }
 
 #[track_caller]
@@ -52,6 +56,21 @@ fn sources_become_files() {
 }
 
 #[test]
+fn a_token_is_a_file() {
+    let source = json!({"path": "token", "audience": "vault", "expirationSeconds": 600});
+    let volume = json!({"name": "v", "projected": {"sources": [{"serviceAccountToken": source.clone()}]}});
+    let wanted = crate::tokens::TokenRef::of(&serde_json::from_value(source).unwrap());
+    let token = |found: Result<&str, &str>| {
+        let mut sources = sources();
+        sources.tokens.insert(wanted.clone(), found.map(str::to_owned).map_err(str::to_owned));
+        content_of(volume.clone(), &sources, &[])
+    };
+    let VolumeContent::Files(files) = token(Ok("a.b.c")).unwrap() else { panic!("files") };
+    assert_eq!(files["token"].bytes, b"a.b.c");
+    assert!(token(Err("away")).unwrap_err().contains("failed to fetch token: away"));
+}
+
+#[test]
 fn what_cannot_be_is_named() {
     check_refused(json!({"name": "v", "configMap": {"name": "none"}}), "configmap \"none\" not found");
     let item = |path| json!({"name": "v", "configMap": {"name": "data", "items": [{"key": "a.txt", "path": path}]}});
@@ -66,7 +85,7 @@ fn what_cannot_be_is_named() {
     );
     check_refused(
         json!({"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}),
-        "wasmk does not issue service account tokens: remove serviceAccountToken from the projected volume",
+        "no token was asked for",
     );
 }
 

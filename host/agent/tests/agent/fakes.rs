@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use wasmk_agent::*;
 
 /// What has `missing` in its name cannot be pulled, `broken` is no wasm, `http` is a handler, `panic` panics at first.
@@ -153,6 +155,44 @@ impl Container for FakeContainer {
     fn usage(&self) -> Usage {
         Usage { cpu_nanos: 5, memory_bytes: 1 << 16 }
     }
+
+    /// Prints its own command and gives back its input; `exit N` ends with N, everything else with the container.
+    async fn exec(&self, command: Vec<String>, wants_stdin: bool) -> Result<Streams, ExecError> {
+        if command[0] == "missing" {
+            return Err(ExecError("exec: \"missing\": executable file not found in $PATH".into()));
+        }
+        let mut streams = self.streams(wants_stdin);
+        let said = futures::stream::once(futures::future::ready(piece(command.join(" "))));
+        streams.output = said.chain(streams.output).boxed();
+        if command[0] == "exit" {
+            streams.exit = futures::future::ready(Exit::Exited(command[1].parse().unwrap())).boxed();
+        }
+        Ok(streams)
+    }
+
+    fn attach(&self, wants_stdin: bool) -> Streams {
+        self.streams(wants_stdin && self.spec.stdin != Stdin::Closed)
+    }
+}
+
+impl FakeContainer {
+    fn streams(&self, wants_stdin: bool) -> Streams {
+        let (stdin, output) = match wants_stdin {
+            true => {
+                let (sender, receiver) = mpsc::channel::<bytes::Bytes>(1);
+                let echo = |data| Piece { stream: Stream::Stdout, data };
+                (Some(sender), ReceiverStream::new(receiver).map(echo).boxed())
+            }
+            false => (None, futures::stream::empty().boxed()),
+        };
+        let mut exit = self.exit.subscribe();
+        let exit = async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() };
+        Streams { stdin, output, exit: exit.boxed() }
+    }
+}
+
+fn piece(text: String) -> Piece {
+    Piece { stream: Stream::Stdout, data: text.into() }
 }
 
 /// What the agent did, in order, and what probes answer.
@@ -198,5 +238,18 @@ impl Network for FakeNetwork {
 
     async fn tcp_connect(&self, _: &PodUid, _: u16, _: Duration) -> Result<(), ProbeError> {
         Ok(())
+    }
+
+    /// Port 8080 gives back what it reads.
+    async fn connect(&self, _: &PodUid, port: u16) -> std::io::Result<Box<dyn ByteStream>> {
+        if port != 8080 {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
+        let (near, far) = tokio::io::duplex(64);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = tokio::io::split(far);
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        });
+        Ok(Box::new(near))
     }
 }

@@ -5,4 +5,5 @@ mod fakes;
 mod node;
 mod pods;
 mod restarts;
+mod sessions;
 mod world;

@@ -6,3 +6,4 @@ mod ingress;
 mod mesh;
 mod rate;
 mod rolling;
+mod streams;

@@ -1,6 +1,7 @@
 //! Real guests in real containers: `tests/guests`, built once by the first test that needs one.
 
 mod commands;
+mod exec;
 mod figures;
 mod http;
 mod limits;

@@ -3,33 +3,33 @@
 use serde_json::{Value, json};
 use wasmk_api::kind::Kind;
 
-use super::{group_names, resources, versions};
+use super::Catalog;
 use crate::subresource::{self, Subresource};
 
 /// For `/api`; `version` is that of `apidiscovery.k8s.io`.
-pub(super) fn core(version: &str) -> Value {
-    list(version, vec![""])
+pub(super) fn core(catalog: &Catalog, version: &str) -> Value {
+    list(catalog, version, vec![""])
 }
 
 /// For `/apis`.
-pub(super) fn groups(version: &str) -> Value {
-    list(version, group_names().into_iter().filter(|name| !name.is_empty()).collect())
+pub(super) fn groups(catalog: &Catalog, version: &str) -> Value {
+    list(catalog, version, catalog.groups().into_iter().filter(|name| !name.is_empty()).collect())
 }
 
-fn list(version: &str, groups: Vec<&str>) -> Value {
-    let items: Vec<Value> = groups.into_iter().map(group).collect();
+fn list(catalog: &Catalog, version: &str, groups: Vec<&str>) -> Value {
+    let items: Vec<Value> = groups.into_iter().map(|name| group(catalog, name)).collect();
     json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
         "metadata": {}, "items": items,
     })
 }
 
-fn group(name: &str) -> Value {
+fn group(catalog: &Catalog, name: &str) -> Value {
     let version = |version: &str| {
-        let resources: Vec<Value> = resources::kinds(name, version).map(resource).collect();
+        let resources: Vec<Value> = catalog.of_version(name, version).map(resource).collect();
         json!({"version": version, "resources": resources, "freshness": "Current"})
     };
-    let versions: Vec<Value> = versions(name).into_iter().map(version).collect();
+    let versions: Vec<Value> = catalog.versions(name).into_iter().map(version).collect();
     let metadata = if name.is_empty() { json!({}) } else { json!({"name": name}) };
     json!({"metadata": metadata, "versions": versions})
 }

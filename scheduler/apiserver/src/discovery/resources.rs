@@ -1,19 +1,16 @@
 use serde_json::{Value, json};
-use wasmk_api::kind::{self, Kind};
+use wasmk_api::kind::Kind;
 
+use super::Catalog;
 use crate::subresource::{self, Subresource};
 
 /// The `APIResourceList` of a group version; `None` when there is no such.
-pub(super) fn list(group: &str, version: &str) -> Option<Value> {
-    let resources: Vec<Value> = kinds(group, version).flat_map(entries).collect();
+pub(super) fn list(catalog: &Catalog, group: &str, version: &str) -> Option<Value> {
+    let resources: Vec<Value> = catalog.of_version(group, version).flat_map(entries).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty()).then(|| {
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
     })
-}
-
-pub(super) fn kinds(group: &str, version: &str) -> impl Iterator<Item = &'static Kind> {
-    kind::all().iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
 fn entries(kind: &'static Kind) -> impl Iterator<Item = Value> {
@@ -43,6 +40,9 @@ fn subresource_entry(kind: &Kind, subresource: &Subresource) -> Value {
     });
     if let Some((group, version, name)) = subresource.body {
         entry["kind"] = json!(name);
+        if (group, version) == (kind.group, kind.version) {
+            return entry;
+        }
         entry["group"] = json!(group);
         entry["version"] = json!(version);
     }

@@ -1,119 +1,110 @@
 //! One OpenAPI v3 document a group version: its paths, and the schemas that its kinds reach.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use wasmk_api::kind::{self, Kind};
-use wasmk_api::schema;
+use wasmk_api::kind::Kind;
 
-pub(super) fn document(group: &str, version: &str) -> Value {
-    let kinds = || kind::all().iter().filter(|kind| kind.group == group && kind.version == version);
-    let paths: Map<String, Value> = kinds().flat_map(paths).collect();
+use super::definitions::{self, PATCH};
+use super::operations::{Operation, paths};
+use super::parameters::parameter;
+
+pub(super) fn document(kinds: impl Iterator<Item = &'static Kind> + Clone) -> Value {
+    let paths = paths(kinds.clone(), query_parameter, render);
+    let schemas = definitions::definitions(kinds).into_iter();
+    let schemas: Map<String, Value> = schemas.map(|(name, schema)| (name, rewrite(schema))).collect();
     json!({
         "openapi": "3.0.0",
-        "info": {"title": "wasmk", "version": "v1.34.0"},
+        "info": {"title": "Kubernetes", "version": "v1.34.0"},
         "paths": paths,
-        "components": {"schemas": schemas(kinds())},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "BearerToken": {"description": "Bearer Token authentication", "in": "header", "name": "authorization", "type": "apiKey"},
+            },
+        },
     })
 }
 
-pub(super) fn item_path(kind: &Kind) -> String {
-    format!("{}/{{name}}", list_path(kind))
-}
-
-fn list_path(kind: &Kind) -> String {
-    let root = match kind.group {
-        "" => format!("/api/{}", kind.version),
-        group => format!("/apis/{group}/{}", kind.version),
-    };
-    let namespace = if kind.namespaced { "/namespaces/{namespace}" } else { "" };
-    format!("{root}{namespace}/{}", kind.plural)
-}
-
-fn paths(kind: &Kind) -> [(String, Value); 2] {
-    let list = json!({
-        "get": operation(kind, "list", &["labelSelector", "fieldSelector", "limit", "continue", "watch"]),
-        "post": operation(kind, "post", &WRITE_PARAMETERS),
-        "delete": operation(kind, "deletecollection", &["labelSelector", "fieldSelector", "dryRun"]),
-    });
-    let item = json!({
-        "get": operation(kind, "get", &[]),
-        "put": operation(kind, "put", &WRITE_PARAMETERS),
-        "patch": operation(kind, "patch", &PATCH_PARAMETERS),
-        "delete": operation(kind, "delete", &["dryRun", "gracePeriodSeconds", "propagationPolicy"]),
-    });
-    [(list_path(kind), list), (item_path(kind), item)]
-}
-
-/// `fieldValidation` among those of PATCH is how kubectl finds out that the server validates.
-const WRITE_PARAMETERS: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
-const PATCH_PARAMETERS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
-
-fn operation(kind: &Kind, action: &str, parameters: &[&str]) -> Value {
-    let parameter =
-        |name: &&str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+fn query_parameter(name: &str) -> Value {
+    let (json_type, description) =
+        parameter(name).map_or(("string", ""), |parameter| (parameter.json_type, parameter.description));
     json!({
-        "parameters": parameters.iter().map(parameter).collect::<Vec<_>>(),
-        "responses": {"200": {"description": "OK"}},
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": group_version_kind(kind),
+        "name": name, "in": "query", "description": description,
+        "schema": {"type": json_type, "uniqueItems": true},
     })
 }
 
-fn group_version_kind(kind: &Kind) -> Value {
-    json!({"group": kind.group, "version": kind.version, "kind": kind.kind})
-}
-
-/// The embedded schema as it lies in its file.
-#[derive(Deserialize)]
-struct Source {
-    /// `<group>/<version>/<kind>` to the name of a definition.
-    kinds: BTreeMap<String, String>,
-    definitions: BTreeMap<String, Value>,
-}
-
-static SOURCE: LazyLock<Source> =
-    LazyLock::new(|| serde_json::from_str(schema::SOURCE).expect("invariant: the embedded schema parses"));
-
-fn schemas(kinds: impl Iterator<Item = &'static Kind>) -> BTreeMap<&'static str, Value> {
-    let mut schemas = BTreeMap::new();
-    for kind in kinds {
-        let Some(name) = SOURCE.kinds.get(&format!("{}/{}/{}", kind.group, kind.version, kind.kind)) else { continue };
-        add(name, &mut schemas);
-        if let Some(schema) = schemas.get_mut(name.as_str()) {
-            schema["x-kubernetes-group-version-kind"] = json!([group_version_kind(kind)]);
+fn render(operation: &Operation) -> Value {
+    let (group, version, kind) = operation.group_version_kind;
+    let mut rendered = json!({
+        "tags": [operation.tag],
+        "description": operation.description,
+        "operationId": operation.id,
+        "responses": responses(operation),
+        "x-kubernetes-action": operation.action,
+        "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
+    });
+    if !operation.parameters.is_empty() {
+        rendered["parameters"] = operation.parameters.iter().map(|name| query_parameter(name)).collect();
+    }
+    if let Some(body) = &operation.body {
+        let schema = json!({"schema": reference(body)});
+        let types: &[&str] = if body == PATCH { operation.patch_types } else { &["*/*"] };
+        let content: Map<String, Value> = types.iter().map(|one| ((*one).to_owned(), schema.clone())).collect();
+        rendered["requestBody"] = json!({"content": content});
+        if operation.method != "delete" {
+            rendered["requestBody"]["required"] = json!(true);
         }
     }
-    schemas
+    rendered
 }
 
-/// Adds a definition and everything that it refers to.
-fn add(name: &str, schemas: &mut BTreeMap<&'static str, Value>) {
-    let Some((name, definition)) = SOURCE.definitions.get_key_value(name) else { return };
-    if schemas.contains_key(name.as_str()) {
-        return;
+fn responses(operation: &Operation) -> Value {
+    let content = match &operation.answer {
+        None => json!({"*/*": {"schema": {"type": "string"}}}),
+        Some(name) => {
+            let schema = json!({"schema": reference(name)});
+            json!({"application/json": schema, "application/yaml": schema})
+        }
+    };
+    let of_code = |code: &&str| ((*code).to_owned(), json!({"description": phrase(code), "content": content}));
+    let mut responses: Map<String, Value> = operation.codes.iter().map(of_code).collect();
+    responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
+    Value::Object(responses)
+}
+
+pub(super) fn phrase(code: &str) -> &'static str {
+    match code {
+        "201" => "Created",
+        "202" => "Accepted",
+        _ => "OK",
     }
-    let mut definition = definition.clone();
-    let mut references = Vec::new();
-    rewrite(&mut definition, &mut references);
-    schemas.insert(name, definition);
-    references.iter().for_each(|reference| add(reference, schemas));
 }
 
-/// Turns the file's bare references into OpenAPI's, and says which there are. What stands beside a reference is only
-/// read from within `allOf`.
-fn rewrite(value: &mut Value, references: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => {
-            map.values_mut().for_each(|child| rewrite(child, references));
-            if let Some(Value::String(name)) = map.remove("$ref") {
-                map.insert("allOf".to_owned(), json!([{"$ref": format!("#/components/schemas/{name}")}]));
-                references.push(name);
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The form of v3: what stands beside a reference is only read when that is within `allOf`, and types are exact.
+fn rewrite(node: Value) -> Value {
+    match node {
+        Value::Object(mut object) => {
+            let is_either = object.get("format").is_some_and(|format| format == "int-or-string");
+            if is_either && object.get("type").is_some_and(Value::is_string) {
+                object.remove("type");
+                object.insert("oneOf".to_owned(), json!([{"type": "integer"}, {"type": "string"}]));
             }
+            let name = object.get("$ref").and_then(Value::as_str).map(reference);
+            if let Some(name) = name {
+                object.remove("$ref");
+                if object.is_empty() {
+                    return name;
+                }
+                object.insert("allOf".to_owned(), json!([name]));
+                return Value::Object(object);
+            }
+            Value::Object(object.into_iter().map(|(key, child)| (key, rewrite(child))).collect())
         }
-        Value::Array(list) => list.iter_mut().for_each(|child| rewrite(child, references)),
-        _ => {}
+        Value::Array(list) => list.into_iter().map(rewrite).collect(),
+        plain => plain,
     }
 }

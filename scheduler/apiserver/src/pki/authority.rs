@@ -12,8 +12,9 @@ use rcgen::{
 use rustls::RootCertStore;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
+use x509_parser::prelude::FromDer;
 
 use super::{PkiError, private_file};
 
@@ -138,6 +139,33 @@ impl CertificateAuthority {
         let names = addresses.iter().map(|address| Ok(SanType::IpAddress(*address)));
         request.params.subject_alt_names = names.chain([subject_name(node_name)]).collect::<Result<_, PkiError>>()?;
         Ok(request.signed_by(&self.issuer)?.pem())
+    }
+
+    /// A user's certificate (PEM), for calling. Of the request the public key and the subject count.
+    pub fn sign_user(&self, request_pem: &str, life_seconds: u64, now: Timestamp) -> Result<String, PkiError> {
+        let refused = |error: rcgen::Error| PkiError::Request(error.to_string());
+        // The library keeps one value of each kind.
+        if Self::requested_groups(request_pem).is_none_or(|groups| groups.len() > 1) {
+            return Err(PkiError::Request("the subject must name one group at most".to_owned()));
+        }
+        let mut request = CertificateSigningRequestParams::from_pem(request_pem).map_err(refused)?;
+        let subject = std::mem::take(&mut request.params.distinguished_name);
+        request.params = params("", None, now, LEAF_YEARS);
+        request.params.distinguished_name = subject;
+        request.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let today = now.to_zoned(TimeZone::UTC);
+        let since_midnight = u64::try_from(today.hour()).unwrap_or(0) * 3600;
+        request.params.not_after = rcgen::date_time_ymd(today.year().into(), today.month() as u8, today.day() as u8)
+            + std::time::Duration::from_secs(since_midnight + 3600 + life_seconds);
+        Ok(request.signed_by(&self.issuer)?.pem())
+    }
+
+    /// The groups that the subject of a signing request names; `None` when it is none.
+    pub fn requested_groups(request_pem: &str) -> Option<Vec<String>> {
+        let der = CertificateSigningRequestDer::from_pem_slice(request_pem.as_bytes()).ok()?;
+        let (_, request) = x509_parser::certification_request::X509CertificationRequest::from_der(&der).ok()?;
+        let subject = &request.certification_request_info.subject;
+        subject.iter_organization().map(|group| group.as_str().map(str::to_owned).ok()).collect()
     }
 
     /// For a node in this process: what [`CertificateAuthority::sign_node`] gives, with a key made here.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::PkiError;
 
 /// The file's text, or `None` when there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<String>, PkiError> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, PkiError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -14,7 +14,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, PkiError> {
 }
 
 /// Replaces the file whole, readable by its owner alone from the first byte on.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), PkiError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), PkiError> {
     replace(path, text).map_err(|source| PkiError::File { path: path.to_owned(), source })
 }
 

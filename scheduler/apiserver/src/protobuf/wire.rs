@@ -63,7 +63,6 @@ impl<'a> Fields<'a> {
 }
 
 /// An encoded number field.
-#[cfg(test)]
 pub(crate) fn number(field: u32, value: u64) -> Vec<u8> {
     [varint(u64::from(field) << 3), varint(value)].concat()
 }

@@ -7,6 +7,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use wasmk_api::{Reason, Status};
 
+use super::document::Document;
+use super::go_json::json_fault;
 use crate::protobuf;
 
 /// As in kube-apiserver: twice what etcd takes, because JSON is longer than what is stored there.
@@ -69,34 +71,75 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: axum::body::Body) -> Re
 }
 
 impl Body {
-    /// The document, in whichever encoding it came.
-    pub(crate) fn document(&self) -> Result<Value, Status> {
-        match self.media_type {
-            BodyType::Json => self.json(),
-            BodyType::Yaml => self.yaml(),
-            BodyType::Protobuf => protobuf::decode(&self.bytes),
-            _ => Err(unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf")),
-        }
+    /// The document, which is to be of `kind`, in whichever encoding it came.
+    pub(crate) fn document(&self, kind: &str) -> Result<Document, Status> {
+        let read = match self.media_type {
+            BodyType::Json => {
+                self.read_json().map_err(|fault| format!("couldn't get version/kind; json parse error: {fault}"))
+            }
+            BodyType::Yaml => self.read_yaml().map_err(|fault| format!("error converting YAML to JSON: yaml: {fault}")),
+            BodyType::Protobuf => protobuf::decode(&self.bytes)
+                .map(|value| Document { value, duplicates: Vec::new() })
+                .map_err(|status| status.message),
+            _ => return Err(unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf")),
+        };
+        read.map_err(|fault| {
+            let shown = self.summary();
+            Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): {fault} ({shown})"
+            ))
+        })
     }
 
     /// As [`Body::document`]; null when the body is empty, as it may be with DELETE.
-    pub(crate) fn optional_document(&self) -> Result<Value, Status> {
-        if self.bytes.is_empty() { Ok(Value::Null) } else { self.document() }
+    pub(crate) fn optional_document(&self, kind: &str) -> Result<Value, Status> {
+        if self.bytes.is_empty() { Ok(Value::Null) } else { Ok(self.document(kind)?.value) }
     }
 
-    pub(crate) fn json(&self) -> Result<Value, Status> {
-        serde_json::from_slice(&self.bytes).map_err(|error| Status::bad_request(format!("decode JSON: {error}")))
+    /// For patches, whose media types say that they are JSON.
+    pub(crate) fn json(&self) -> Result<Document, Status> {
+        self.read_json().map_err(Status::bad_request)
     }
 
-    pub(crate) fn yaml(&self) -> Result<Value, Status> {
-        let text =
-            std::str::from_utf8(&self.bytes).map_err(|error| Status::bad_request(format!("decode YAML: {error}")))?;
-        // As kubectl reads them: 0644 is octal.
-        let options = serde_yaml::options! { legacy_octal_numbers: true };
-        serde_yaml::from_str_with_options(text, options)
-            .map_err(|error| Status::bad_request(format!("decode YAML: {error}")))
+    pub(crate) fn yaml(&self) -> Result<Document, Status> {
+        self.read_yaml().map_err(|fault| Status::bad_request(format!("error decoding YAML: {fault}")))
+    }
+
+    fn read_json(&self) -> Result<Document, String> {
+        serde_json::from_slice(&self.bytes)
+            .map_err(|error| json_fault(&self.bytes).unwrap_or_else(|| error.to_string()))
+    }
+
+    /// JSON is YAML, and what most clients send as such: it is read as what it is.
+    fn read_yaml(&self) -> Result<Document, String> {
+        if self.bytes.trim_ascii_start().starts_with(b"{")
+            && let Ok(document) = self.read_json()
+        {
+            return Ok(document);
+        }
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| error.to_string())?;
+        // As kubectl reads them: 0644 is octal. What is there twice is told by the document.
+        let options = serde_yaml::options! {
+            legacy_octal_numbers: true,
+            duplicate_keys: serde_yaml::DuplicateKeyPolicy::LastWins,
+        };
+        serde_yaml::from_str_with_options(text, options).map_err(|error| error.to_string())
+    }
+
+    /// The beginning of the body, as Kubernetes shows it: what is no JSON object in hexadecimal digits.
+    fn summary(&self) -> String {
+        let (shown, rest) = self.bytes.split_at(self.bytes.len().min(SUMMARY_BYTES));
+        let more = if rest.is_empty() { "" } else { " ..." };
+        match shown.first() {
+            None => "<empty>".to_owned(),
+            Some(b'{') => String::from_utf8_lossy(shown).into_owned() + more,
+            Some(_) => hex::encode(shown) + more,
+        }
     }
 }
+
+/// As much of a body as a refusal shows.
+const SUMMARY_BYTES: usize = 30;
 
 pub(crate) fn unsupported(accepted: &str) -> Status {
     Status::new(

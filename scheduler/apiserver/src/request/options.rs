@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use wasmk_api::write::{self, FieldValidation, Propagation};
-use wasmk_api::{Cause, Reason, Status};
+use wasmk_api::{Cause, Reason, Status, schema};
 
 /// The query of a request, decoded; the first of several values counts, except where Kubernetes reads them all.
 #[derive(Clone, Default, Debug)]
@@ -17,8 +17,13 @@ impl Query {
         (!value.is_empty()).then_some(value)
     }
 
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value, empty ones too.
+    pub(crate) fn every<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// As Kubernetes converts: anything but `0` and `false` is true, an empty value too.
@@ -33,11 +38,7 @@ impl Query {
 
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Status> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let refused = || {
-            Status::bad_request(format!(
-                "unable to decode query parameter {name}: strconv.ParseInt: parsing {text:?}: invalid syntax"
-            ))
-        };
+        let refused = || Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
         text.parse().map(Some).map_err(|_| refused())
     }
 }
@@ -67,6 +68,15 @@ pub(crate) struct ListOptions {
 
 impl ListOptions {
     pub(crate) fn parse(query: &Query) -> Result<Self, Status> {
+        Self::read(query, false)
+    }
+
+    /// For what is a watch by its path too.
+    pub(crate) fn parse_watch(query: &Query) -> Result<Self, Status> {
+        Self::read(query, true)
+    }
+
+    fn read(query: &Query, watch: bool) -> Result<Self, Status> {
         let options = Self {
             label_selector: query.text("labelSelector").unwrap_or_default().to_owned(),
             field_selector: query.text("fieldSelector").unwrap_or_default().to_owned(),
@@ -74,7 +84,7 @@ impl ListOptions {
             continue_token: query.text("continue").map(str::to_owned),
             resource_version: query.text("resourceVersion").map(parse_resource_version).transpose()?,
             resource_version_match: query.text("resourceVersionMatch").map(parse_match).transpose()?,
-            watch: query.flag("watch"),
+            watch,
             allow_bookmarks: query.flag("allowWatchBookmarks"),
             send_initial_events: query.optional_flag("sendInitialEvents"),
             timeout_seconds: query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()),
@@ -84,43 +94,58 @@ impl ListOptions {
 
     /// Which options go together; source: `ValidateListOptions` of apimachinery.
     fn check(&self) -> Result<(), Status> {
-        let forbidden =
-            |field: &str, detail: &str| Err(invalid_options("ListOptions", Cause::forbidden(field, detail)));
-        if self.watch {
-            return match (self.send_initial_events, self.resource_version_match) {
-                (Some(_), None) => forbidden(
-                    "resourceVersionMatch",
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ),
-                (Some(_), Some(ResourceVersionMatch::Exact)) => {
-                    forbidden("resourceVersionMatch", "sendInitialEvents requires NotOlderThan")
-                }
-                (None, Some(_)) => forbidden(
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                ),
-                _ => Ok(()),
-            };
+        let causes = if self.watch { self.watch_faults() } else { self.list_faults() };
+        if causes.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", META_GROUP, "", causes)) }
+    }
+
+    fn list_faults(&self) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        let mut forbid = |field: &str, detail: &str| causes.push(Cause::forbidden(field, detail));
+        if let Some(wanted) = self.resource_version_match {
+            if self.resource_version.is_none() {
+                forbid(MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+            }
+            if self.continue_token.is_some() {
+                forbid(MATCH, "resourceVersionMatch is forbidden when continue is provided");
+            }
+            if wanted == ResourceVersionMatch::Exact && self.resource_version == Some(0) {
+                forbid(MATCH, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+            }
         }
         if self.send_initial_events.is_some() {
-            return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
-        match (self.resource_version_match, self.resource_version) {
-            (Some(_), None) => forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ),
-            (Some(_), _) if self.continue_token.is_some() => {
-                forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+        causes
+    }
+
+    fn watch_faults(&self) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        let not_older = self.resource_version_match == Some(ResourceVersionMatch::NotOlderThan);
+        if self.send_initial_events.is_some() && !not_older {
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            causes.push(Cause::forbidden(MATCH, detail));
+        }
+        if self.resource_version_match.is_some() {
+            if self.send_initial_events.is_none() {
+                let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+                causes.push(Cause::forbidden(MATCH, detail));
             }
-            (Some(ResourceVersionMatch::Exact), Some(0)) => forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ),
-            _ => Ok(()),
+            if !not_older {
+                causes.push(Cause::unsupported(MATCH, &json!("Exact"), &["NotOlderThan"]));
+            }
+            if self.continue_token.is_some() {
+                let detail = "resourceVersionMatch is forbidden when continue is provided";
+                causes.push(Cause::forbidden(MATCH, detail));
+            }
         }
+        causes
     }
 }
+
+const MATCH: &str = "resourceVersionMatch";
+const META_GROUP: &str = "meta.k8s.io";
+/// Kubernetes' own bound on the name of a field manager.
+pub(crate) const FIELD_MANAGER_BYTES_MAX: usize = 128;
 
 /// `CreateOptions`, `UpdateOptions` and `PatchOptions`.
 #[derive(Clone, Default, Debug)]
@@ -129,8 +154,8 @@ pub(crate) struct WriteOptions {
     /// What the request said; empty when it did not.
     pub(crate) field_manager: String,
     pub(crate) field_validation: FieldValidation,
-    /// Server-side apply takes over what others own.
-    pub(crate) force: bool,
+    /// Server-side apply takes over what others own; `None` when the request did not say.
+    pub(crate) force: Option<bool>,
 }
 
 impl WriteOptions {
@@ -148,9 +173,9 @@ impl WriteOptions {
         };
         Ok(Self {
             dry_run: dry_run(query.all("dryRun"), options)?,
-            field_manager: query.text("fieldManager").unwrap_or_default().to_owned(),
+            field_manager: field_manager(query.text("fieldManager").unwrap_or_default(), options)?,
             field_validation,
-            force: query.flag("force"),
+            force: query.optional_flag("force"),
         })
     }
 }
@@ -170,9 +195,17 @@ impl DeleteOptions {
         if !body.is_null() && !body["kind"].is_null() && body["kind"] != DELETE_OPTIONS {
             return Err(Status::bad_request(format!("decode DeleteOptions: the body is of kind {}", body["kind"])));
         }
+        let findings = schema::check("", "v1", DELETE_OPTIONS, body);
+        if let Some(status) = findings.and_then(|findings| findings.type_error("v1", DELETE_OPTIONS)) {
+            return Err(status);
+        }
         let body_dry_run = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let body_orphans = body["orphanDependents"].as_bool().or(query.optional_flag("orphanDependents"));
         let policy = body["propagationPolicy"].as_str().or(query.text("propagationPolicy"));
+        if policy.is_some() && body_orphans.is_some() {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(invalid_options(DELETE_OPTIONS, Cause::invalid("propagationPolicy", &json!(policy), detail)));
+        }
         let propagation = match policy {
             Some("Orphan") => Some(Propagation::Orphan),
             Some("Background") => Some(Propagation::Background),
@@ -206,9 +239,23 @@ fn dry_run<'a>(values: impl Iterator<Item = &'a str>, options: &str) -> Result<b
     Err(invalid_options(options, Cause::new("FieldValueNotSupported", "dryRun", message)))
 }
 
+/// The name, if it can be one.
+fn field_manager(name: &str, options: &str) -> Result<String, Status> {
+    let mut causes = Vec::new();
+    if name.len() > FIELD_MANAGER_BYTES_MAX {
+        let message = format!("Too long: may not be more than {FIELD_MANAGER_BYTES_MAX} bytes");
+        causes.push(Cause::new("FieldValueTooLong", "fieldManager", message));
+    }
+    for (position, character) in name.char_indices().filter(|(_, character)| character.is_control()) {
+        let detail = format!("invalid character U+{:04X} (at position {position})", u32::from(character));
+        causes.push(Cause::invalid("fieldManager", &json!(name), &detail));
+    }
+    if causes.is_empty() { Ok(name.to_owned()) } else { Err(Status::invalid(options, META_GROUP, "", causes)) }
+}
+
 /// 422 about the options themselves.
 pub(crate) fn invalid_options(options: &str, cause: Cause) -> Status {
-    Status::invalid(options, "meta.k8s.io", "", vec![cause])
+    Status::invalid(options, META_GROUP, "", vec![cause])
 }
 
 fn parse_resource_version(text: &str) -> Result<u64, Status> {
@@ -267,9 +314,39 @@ mod tests {
 
     #[test]
     fn options_that_do_not_go_together_are_refused() {
-        let refused = ["watch=1&resourceVersionMatch=Exact", "sendInitialEvents=true", "resourceVersionMatch=Exact"];
-        for query in refused {
-            assert_eq!(ListOptions::parse(&Query::parse(query)).unwrap_err().code, 422, "{query}");
+        #[track_caller]
+        fn check(parsed: Result<ListOptions, Status>, expected: &str) {
+            let status = parsed.unwrap_err();
+            assert_eq!(status.code, 422);
+            assert_eq!(status.message, format!("ListOptions.meta.k8s.io \"\" is invalid: {expected}"));
         }
+        let watch = |query: &str| ListOptions::parse_watch(&Query::parse(query));
+        let list = |query: &str| ListOptions::parse(&Query::parse(query));
+        check(
+            watch("sendInitialEvents=true"),
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        );
+        check(
+            watch("resourceVersionMatch=Exact"),
+            "[resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided, resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\"]",
+        );
+        check(list("sendInitialEvents=true"), "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+        check(
+            list("resourceVersionMatch=NotOlderThan"),
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+        );
+        check(
+            list("resourceVersionMatch=Exact&resourceVersion=0"),
+            "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+        );
+        check(
+            list("resourceVersionMatch=Exact&resourceVersion=5&continue=x"),
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
+        );
+        check(
+            list("resourceVersionMatch=x&resourceVersion=5"),
+            "resourceVersionMatch: Unsupported value: \"x\": supported values: \"Exact\", \"NotOlderThan\", \"\"",
+        );
+        assert!(watch("sendInitialEvents=true&resourceVersionMatch=NotOlderThan").is_ok());
     }
 }

@@ -13,7 +13,7 @@ const BINDING: Expected = Expected { group: "", version: "v1", kind: "Binding" }
 /// `POST …/pods/<name>/binding`: gives a pod its node, for schedulers from outside.
 pub(super) async fn bind(call: &Call, body: Body) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-    let mut binding = body.document()?;
+    let mut binding = body.document(BINDING.kind)?.value;
     BINDING.identify(&mut binding)?;
     if binding["metadata"]["name"].as_str().is_some_and(|name| name != call.path.name) {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));

@@ -5,7 +5,7 @@ use http::header::USER_AGENT;
 use wasmk_api::kind::{self, Kind};
 use wasmk_api::{Key, Object, Reason, ResourceName, Snapshot, Status};
 
-use crate::request::{Accept, Query, ResourcePath, Target, Verb};
+use crate::request::{Accept, FIELD_MANAGER_BYTES_MAX, Query, ResourcePath, Target, Verb};
 use crate::respond::Style;
 use crate::{ApiServer, Identity};
 
@@ -38,7 +38,7 @@ impl Call {
         query: Query,
         headers: &HeaderMap,
     ) -> Result<Self, NoResource> {
-        let kind = resolve(&path)?;
+        let kind = resolve(&path, &server.store.snapshot())?;
         let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accept = Accept::parse(headers);
         Ok(Self { server, identity, kind, verb, path, query, accept, user_agent: user_agent.to_owned() })
@@ -69,6 +69,7 @@ impl Call {
     /// Who is recorded as the writer of fields: what the query says, else the client's name.
     pub(crate) fn field_manager<'a>(&'a self, asked: &'a str) -> &'a str {
         let client = self.user_agent.split('/').next().unwrap_or_default();
+        let client = &client[..client.floor_char_boundary(FIELD_MANAGER_BYTES_MAX)];
         match (asked, client) {
             ("", "") => "unknown",
             ("", client) => client,
@@ -89,9 +90,10 @@ impl Call {
     }
 }
 
-fn resolve(path: &ResourcePath) -> Result<&'static Kind, NoResource> {
-    let Some(kind) = kind::by_path(&path.group, &path.version, &path.resource) else {
-        let known = kind::all().iter().any(|kind| kind.group == path.group && kind.version == path.version);
+fn resolve(path: &ResourcePath, snapshot: &Snapshot) -> Result<&'static Kind, NoResource> {
+    let Some(kind) = kind::find_path(snapshot, &path.group, &path.version, &path.resource) else {
+        let served = kind::served(snapshot);
+        let known = served.iter().any(|kind| kind.group == path.group && kind.version == path.version);
         return Err(if known { NoResource::Resource } else { NoResource::Group });
     };
     // A namespaced object has an address only within its namespace, a cluster-scoped one only outside of all.

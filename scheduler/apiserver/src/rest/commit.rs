@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmk_api::write::{Effect, Prepared};
 use wasmk_api::{Object, Op, Precondition, Reason, Snapshot, Status, Transaction};
 use wasmk_store::CommitError;
@@ -41,7 +41,7 @@ pub(super) struct Outcome {
 
 enum Written {
     Stored(Arc<Object>),
-    /// By a dry run, or because nothing changed.
+    /// By a dry run, or because nothing changed, or because it has gone.
     Imagined(Value),
 }
 
@@ -59,11 +59,19 @@ pub(super) async fn commit(
         if dry_run || effect == Effect::Unchanged {
             return Ok(Outcome { effect, written: Written::Imagined(prepared.value), warnings });
         }
+        let last = (effect == Effect::Remove).then(|| prepared.value.clone());
         let mut ops = prepared.into_ops(call.kind, precondition);
         ops.extend(guards);
         match call.server.store.commit(Transaction { ops }).await {
             Ok(mut committed) => {
-                let written = Written::Stored(committed.changes.swap_remove(0).object);
+                let written = match last {
+                    // What was stored last does not know yet that it goes.
+                    Some(mut last) => {
+                        last["metadata"]["resourceVersion"] = json!(committed.revision.to_string());
+                        Written::Imagined(last)
+                    }
+                    None => Written::Stored(committed.changes.swap_remove(0).object),
+                };
                 return Ok(Outcome { effect, written, warnings });
             }
             Err(CommitError::Conflict(_)) => {}

@@ -23,7 +23,7 @@ pub(super) struct Deleted {
 
 /// DELETE of one object.
 pub(super) async fn delete(call: &Call, body: Body) -> Result<Response, Status> {
-    let options = DeleteOptions::parse(&call.query, &body.optional_document()?)?;
+    let options = DeleteOptions::parse(&call.query, &body.optional_document("DeleteOptions")?)?;
     let deleted = delete_object(call, &call.key(), &options).await?;
     if deleted.gone && call.kind.delete_answer == DeleteAnswer::Status {
         return Ok(call.style()?.respond(StatusCode::OK, &success(call, &deleted.object)));
@@ -33,7 +33,7 @@ pub(super) async fn delete(call: &Call, body: Body) -> Result<Response, Status> 
 
 /// DELETE of a collection: each object by itself, as if the client had done it.
 pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Response, Status> {
-    let options = DeleteOptions::parse(&call.query, &body.optional_document()?)?;
+    let options = DeleteOptions::parse(&call.query, &body.optional_document("DeleteOptions")?)?;
     let list_options = ListOptions::parse(&call.query)?;
     let selection = Selection::parse(call.kind, &list_options)?;
     let page = list(&*call.server.store, &call.resource(), &call.path.namespace, &selection, &list_options)?;

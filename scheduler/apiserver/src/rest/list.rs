@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use wasmk_api::{Cause, Key, Object, Reason, ResourceName, Snapshot, Status};
 use wasmk_store::{Store, WatchError};
 
 use super::Selection;
+use super::continuation::{ContinueToken, LATEST};
 use crate::request::{ListOptions, ResourceVersionMatch};
 
 /// What a list found.
@@ -30,10 +28,14 @@ pub(crate) fn list(
     options: &ListOptions,
 ) -> Result<Page, Status> {
     let token = options.continue_token.as_deref().map(ContinueToken::decode).transpose()?;
+    if token.is_some() && options.resource_version.is_some_and(|wanted| wanted > 0) {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+    }
     let (snapshot, revision) = snapshot_for(store, resource, options, token.as_ref())?;
+    let asked_namespace = namespace;
     let namespace = if namespace.is_empty() { selection.namespace().unwrap_or_default() } else { namespace };
     let start = match &token {
-        Some(token) => token.key(resource)?,
+        Some(token) => token.key(resource, asked_namespace),
         None => Key::new(resource.clone(), namespace, selection.name().filter(|_| !namespace.is_empty()).unwrap_or("")),
     };
     let in_scope = |object: &&Arc<Object>| namespace.is_empty() || object.namespace() == namespace;
@@ -47,7 +49,7 @@ pub(crate) fn list(
     let mut page = Page { revision, objects, continue_token: None, remaining: None };
     if matching.next().is_some() {
         let last = page.objects.last().expect("a limit is never zero");
-        page.continue_token = Some(ContinueToken::after(last.key(), revision).encode());
+        page.continue_token = Some(ContinueToken::after(last.key(), asked_namespace, revision).encode());
         page.remaining = selection.is_everything().then(|| 1 + matching.count());
     }
     Ok(page)
@@ -59,25 +61,25 @@ fn snapshot_for(
     options: &ListOptions,
     token: Option<&ContinueToken>,
 ) -> Result<(Snapshot, u64), Status> {
-    if let Some(token) = token {
-        let snapshot = store.snapshot_at(token.rv, resource).map_err(|error| match error {
-            WatchError::Compacted { .. } => Status::new(Reason::Expired, CONTINUE_EXPIRED),
-            error => watch_error(error, token.rv),
-        })?;
-        return Ok((snapshot, token.rv));
-    }
+    let at = |revision: u64| store.snapshot_at(revision, resource).map(|snapshot| (snapshot, revision));
     let wanted = options.resource_version.unwrap_or(0);
+    if let Some(token) = token.filter(|token| token.rv != LATEST) {
+        let revision = u64::try_from(token.rv).unwrap_or(0);
+        return at(revision).map_err(|error| match error {
+            WatchError::Compacted { .. } => token.expired(),
+            error => watch_error(error, revision),
+        });
+    }
     // Asking for a limit at a revision has meant that very revision since before the match could be said.
     let exact = options.resource_version_match == Some(ResourceVersionMatch::Exact)
         || options.resource_version_match.is_none() && options.limit.is_some();
     if wanted > 0 && exact {
-        let snapshot = store.snapshot_at(wanted, resource).map_err(|error| match error {
+        return at(wanted).map_err(|error| match error {
             WatchError::Compacted { .. } => {
                 Status::new(Reason::Expired, "The resourceVersion for the provided list is too old.")
             }
             error => watch_error(error, wanted),
-        })?;
-        return Ok((snapshot, wanted));
+        });
     }
     let snapshot = store.snapshot();
     if wanted > snapshot.revision() {
@@ -86,9 +88,6 @@ fn snapshot_for(
     let revision = snapshot.revision();
     Ok((snapshot, revision))
 }
-
-const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. \
-    You must start a new list without the continue parameter.";
 
 /// What a read at revision `wanted` fails with.
 pub(crate) fn watch_error(error: WatchError, wanted: u64) -> Status {
@@ -108,40 +107,4 @@ pub(crate) fn too_large(wanted: u64, current: u64) -> Status {
     status.causes = vec![Cause::new("ResourceVersionTooLarge", "", "Too large resource version")];
     status.retry_after_seconds = Some(1);
     status
-}
-
-/// Where a list goes on: the revision it began at, and the first key that may come. The form is Kubernetes' own.
-#[derive(Serialize, Deserialize)]
-struct ContinueToken {
-    v: String,
-    rv: u64,
-    /// `<namespace>/<name>\0`
-    start: String,
-}
-
-const TOKEN_VERSION: &str = "meta.k8s.io/v1";
-
-impl ContinueToken {
-    fn after(key: &Key, rv: u64) -> Self {
-        Self { v: TOKEN_VERSION.to_owned(), rv, start: format!("{}/{}\0", key.namespace, key.name) }
-    }
-
-    fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).expect("a token always encodes"))
-    }
-
-    fn decode(text: &str) -> Result<Self, Status> {
-        let refused =
-            |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|error| refused(error.to_string()))?;
-        let token: Self = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
-        if token.v == TOKEN_VERSION { Ok(token) } else { Err(refused(format!("unknown version {:?}", token.v))) }
-    }
-
-    fn key(&self, resource: &ResourceName) -> Result<Key, Status> {
-        let split = self.start.split_once('/');
-        let (namespace, name) = split
-            .ok_or_else(|| Status::bad_request("invalid continue token: continue key is not valid: no start key"))?;
-        Ok(Key::new(resource.clone(), namespace, name))
-    }
 }

@@ -9,8 +9,9 @@ use super::chance::Chance;
 use super::commit::{Plan, commit};
 use super::document::place;
 use super::{Call, Part};
-use crate::authz;
 use crate::request::{Body, WriteOptions};
+use crate::respond::add_warnings;
+use crate::{authz, certificates};
 
 /// How the wanted object comes from the current one; both are the part's view of the object.
 pub(super) struct Change<'a> {
@@ -22,9 +23,14 @@ pub(super) struct Change<'a> {
 /// PUT
 pub(super) async fn replace(call: &Call, part: Part, body: Body) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
-    let document = body.document()?;
-    let make = |_: &Value| Ok(document.clone());
-    modify(call, part, &options, Change { make: &make, records_fields: false }).await
+    let expected = part.expected(call);
+    let (mut wanted, warnings) = expected.accept(body.document(expected.kind)?, options.field_validation)?;
+    // What the body says of its place is checked even when nothing is there.
+    place(call, &mut wanted, &call.path.name)?;
+    let make = |_: &Value| Ok(wanted.clone());
+    let mut response = modify(call, part, &options, Change { make: &make, records_fields: false }).await?;
+    add_warnings(&mut response, &warnings);
+    Ok(response)
 }
 
 /// Makes the change and answers with what is there afterwards. A change that names no `resourceVersion` is made to
@@ -48,12 +54,13 @@ fn plan(
     chance: &Chance,
 ) -> Result<Plan, Status> {
     let old = call.find(snapshot)?;
-    let mut wanted = (change.make)(&part.view(old))?;
+    let mut wanted = (change.make)(&part.view(call.kind, old))?;
     part.expected(call).identify(&mut wanted)?;
     place(call, &mut wanted, &call.path.name)?;
     let manager = (!change.records_fields).then(|| call.field_manager(&options.field_manager));
     let context = chance.context(call, snapshot, manager, options.field_validation);
-    let prepared = part.prepare(call.kind, old, wanted, &context)?;
-    authz::admit_write(&call.identity, &call.target(), Some(old.value()), &prepared.value)?;
+    let mut prepared = part.prepare(call.kind, old, wanted, &context)?;
+    certificates::follow(call, snapshot, old.value(), &mut prepared.value)?;
+    authz::admit_write(&call.identity, &call.target(), snapshot, Some(old.value()), &prepared.value)?;
     Ok(Plan::of(old, prepared))
 }

@@ -19,6 +19,8 @@ pub(crate) enum Part {
     Status,
     /// The number of replicas, in a form that is the same for every kind that has some.
     Scale,
+    /// The whole object, of which a Scale has been applied.
+    AppliedScale,
     /// A namespace's finalizers.
     Finalize,
 }
@@ -29,7 +31,7 @@ impl Part {
     /// Of a subresource that is a view; empty for the object itself.
     pub(super) fn of(subresource: &str) -> Self {
         match subresource {
-            "status" => Self::Status,
+            "status" | "approval" => Self::Status,
             "scale" => Self::Scale,
             "finalize" => Self::Finalize,
             _ => Self::Object,
@@ -41,7 +43,7 @@ impl Part {
         match self {
             Self::Object | Self::Finalize => "",
             Self::Status => "status",
-            Self::Scale => "scale",
+            Self::Scale | Self::AppliedScale => "scale",
         }
     }
 
@@ -50,13 +52,15 @@ impl Part {
     }
 
     pub(super) fn schema(self, call: &Call) -> Option<&'static Node> {
-        let expected = self.expected(call);
-        schema::for_kind(expected.group, expected.version, expected.kind)
+        if self == Self::Scale {
+            return schema::for_kind(SCALE.group, SCALE.version, SCALE.kind);
+        }
+        Some(call.kind.schema())
     }
 
     /// What a reader of the part sees, and what a patch of it applies to.
-    pub(super) fn view(self, object: &Object) -> Value {
-        if self == Self::Scale { write::scale(object) } else { object.value().clone() }
+    pub(super) fn view(self, kind: &Kind, object: &Object) -> Value {
+        if self == Self::Scale { write::scale(kind, object) } else { kind.shown(object.value()).into_owned() }
     }
 
     /// The new object, from the wanted view.
@@ -71,6 +75,7 @@ impl Part {
             Self::Object => write::update(kind, old, wanted, write::Part::Main, context),
             Self::Status => write::update(kind, old, wanted, write::Part::Status, context),
             Self::Finalize => write::update(kind, old, wanted, write::Part::Finalize, context),
+            Self::AppliedScale => write::update(kind, old, wanted, write::Part::Scale, context),
             Self::Scale => {
                 let findings = schema::check(SCALE.group, SCALE.version, SCALE.kind, &wanted);
                 match findings.and_then(|findings| findings.type_error(SCALE.version, SCALE.kind)) {
@@ -83,7 +88,7 @@ impl Part {
 
     pub(super) fn respond(self, call: &Call, code: StatusCode, object: &Arc<Object>) -> Result<Response, Status> {
         match self {
-            Self::Scale => Ok(call.style()?.respond(code, &self.view(object))),
+            Self::Scale | Self::AppliedScale => Ok(call.style()?.respond(code, &Self::Scale.view(call.kind, object))),
             _ => Ok(Presenter::of(call)?.one(code, object, call.pretty())),
         }
     }
@@ -91,7 +96,7 @@ impl Part {
     /// For an object that is in no store.
     pub(super) fn respond_value(self, call: &Call, code: StatusCode, value: &Value) -> Result<Response, Status> {
         match self {
-            Self::Scale => self.respond(call, code, &imagine(call, value.clone())),
+            Self::Scale | Self::AppliedScale => self.respond(call, code, &imagine(call, value.clone())),
             _ => Ok(Presenter::of(call)?.value(code, value, call.pretty())),
         }
     }

@@ -1,65 +1,86 @@
 //! PATCH in its four forms.
 
+mod apply;
+
 use axum::response::Response;
-use jiff::Timestamp;
-use serde_json::Value;
-use wasmk_api::patch::{ServerSideApply, apply_json_patch, apply_merge_patch, apply_strategic_merge};
-use wasmk_api::{Cause, Reason, Status};
+use serde_json::{Value, json};
+use wasmk_api::patch::{apply_json_patch, apply_merge_patch, apply_strategic_merge};
+use wasmk_api::schema::{self, go_value};
+use wasmk_api::write::FieldValidation;
+use wasmk_api::{Cause, Status};
 
-use super::document::place;
+use super::document::accept_patch;
 use super::modify::{Change, modify};
-use super::{Call, Part, create};
+use super::{Call, Part};
 use crate::request::{Body, BodyType, WriteOptions, invalid_options, unsupported};
+use crate::respond::add_warnings;
 
-const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, \
-    application/strategic-merge-patch+json";
+const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/strategic-merge-patch+json, application/apply-patch+yaml";
+/// A strategic merge needs to know more of lists than a structural schema says.
+const ACCEPTED_BY_CUSTOM: &str =
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 
 pub(super) async fn patch(call: &Call, part: Part, body: Body) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.query, "PatchOptions")?;
     if body.media_type == BodyType::ApplyPatch {
-        return apply(call, part, options, body.yaml()?).await;
+        let (config, warnings) = part.expected(call).accept(body.yaml()?, options.field_validation)?;
+        let mut response = apply::apply(call, part, options, config).await?;
+        add_warnings(&mut response, &warnings);
+        return Ok(response);
     }
-    if options.force {
+    if options.force.is_some() {
         let detail = "may not be specified for non-apply patch";
         return Err(invalid_options("PatchOptions", Cause::forbidden("force", detail)));
     }
     let media_type = body.media_type;
     let patch = match media_type {
+        BodyType::StrategicMergePatch if call.kind.custom_schema().is_some() && part != Part::Scale => {
+            return Err(unsupported(ACCEPTED_BY_CUSTOM));
+        }
         BodyType::JsonPatch | BodyType::MergePatch | BodyType::StrategicMergePatch => body.json()?,
         _ => return Err(unsupported(ACCEPTED)),
     };
-    let patched = |current: &Value| match media_type {
-        BodyType::JsonPatch => apply_json_patch(current, &patch),
-        BodyType::MergePatch => apply_merge_patch(current, &patch),
-        _ => apply_strategic_merge(current, &patch, part.schema(call)),
+    let (patch, warnings) = accept_patch(patch, options.field_validation)?;
+    let patched = |current: &Value| {
+        let patched = match media_type {
+            BodyType::JsonPatch => apply_json_patch(current, &patch)?,
+            BodyType::MergePatch => apply_merge_patch(current, &patch)?,
+            _ => apply_strategic_merge(current, &patch, part.schema(call))?,
+        };
+        let shown = || if media_type == BodyType::StrategicMergePatch { go_value(&patch) } else { patched.to_string() };
+        check_fields(call, part, options.field_validation, &patched, shown)?;
+        Ok(patched)
     };
-    modify(call, part, &options, Change { make: &patched, records_fields: false }).await
+    let mut response = modify(call, part, &options, Change { make: &patched, records_fields: false }).await?;
+    add_warnings(&mut response, &warnings);
+    Ok(response)
 }
 
-/// Server-side apply: what is not there is created.
-async fn apply(call: &Call, part: Part, options: WriteOptions, mut config: Value) -> Result<Response, Status> {
-    if options.field_manager.is_empty() {
-        let cause = Cause::required("fieldManager", "is required for apply patch");
-        return Err(invalid_options("PatchOptions", cause));
+/// A patch that makes something else of the object than its kind is a 422 about the patch; `shown` is the culprit.
+fn check_fields(
+    call: &Call,
+    part: Part,
+    validation: FieldValidation,
+    patched: &Value,
+    shown: impl Fn() -> String,
+) -> Result<(), Status> {
+    if call.kind.custom_schema().is_some() && part != Part::Scale {
+        // The schema of a custom kind has words of its own for what is wrong.
+        return Ok(());
     }
-    part.expected(call).identify(&mut config)?;
-    place(call, &mut config, &call.path.name)?;
-    let absent = call.server.store.snapshot().get(&call.key()).is_none();
-    let applier = ServerSideApply {
-        manager: &options.field_manager,
-        force: options.force,
-        subresource: part.name(),
-        object_type: part.schema(call),
-        now: Timestamp::now(),
+    let Some(node) = part.schema(call) else { return Ok(()) };
+    let findings = schema::check_node(node, patched);
+    let fault = match findings.wrong_types.first() {
+        Some(fault) => Some(fault.message.clone()),
+        None if validation == FieldValidation::Strict => findings.strict_fault(),
+        None => None,
     };
-    if absent && part == Part::Object {
-        let applied = applier.apply(None, &config)?;
-        match create::create_value(call, &options, applied, true).await {
-            // Somebody else was faster: apply to what is there now.
-            Err(status) if status.reason == Reason::AlreadyExists => {}
-            answered => return answered,
+    match fault {
+        Some(fault) => {
+            let cause = Cause::invalid("patch", &json!(shown()), &fault);
+            Err(Status::invalid("", "", "", vec![cause]))
         }
+        None => Ok(()),
     }
-    let applied = |current: &Value| applier.apply(Some(current), &config);
-    modify(call, part, &options, Change { make: &applied, records_fields: true }).await
 }

@@ -1,5 +1,6 @@
-//! What the client sees of objects: themselves, their metadata, or rows of a Table.
+//! What the client sees of objects: themselves, in the version that was asked for, their metadata, or rows of a Table.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -36,6 +37,12 @@ impl Presenter {
         Ok(Self { kind: call.kind, format, view, include })
     }
 
+    /// Objects as they are, as JSON.
+    #[cfg(test)]
+    pub(crate) fn json(kind: &'static Kind) -> Self {
+        Self { kind, format: Format::Json, view: View::Whole, include: IncludeObject::None }
+    }
+
     /// A single object as the whole answer.
     pub(crate) fn one(&self, code: StatusCode, object: &Arc<Object>, pretty: bool) -> Response {
         self.style(pretty).respond_encoded(code, self.one_of_many(object, true))
@@ -44,8 +51,8 @@ impl Presenter {
     /// A single object that is in no store, such as what a dry run would write.
     pub(crate) fn value(&self, code: StatusCode, value: &Value, pretty: bool) -> Response {
         let shown = match self.view {
-            View::Whole => value.clone(),
-            View::Metadata(version) => partial(value, version),
+            View::Whole => self.kind.shown(value).into_owned(),
+            View::Metadata(version) => self.partial(value, version),
             View::Table(version) => self.table(version, json!({}), std::iter::once(value), true),
         };
         self.style(pretty).respond(code, &shown)
@@ -62,11 +69,11 @@ impl Presenter {
                 encode(&self.table(version, metadata, page.objects.iter().map(|object| object.value()), true))
             }
             View::Metadata(version) => {
-                let items = page.objects.iter().map(|object| encode(&partial(object.value(), version)));
+                let items = page.objects.iter().map(|object| encode(&self.partial(object.value(), version)));
                 encode_list("PartialObjectMetadataList", &format!("meta.k8s.io/{version}"), &metadata, items)
             }
             View::Whole => {
-                let items = page.objects.iter().map(|object| object.encoded());
+                let items = page.objects.iter().map(|object| self.whole(object));
                 encode_list(self.kind.list_kind, &self.kind.api_version(), &metadata, items)
             }
         };
@@ -76,8 +83,8 @@ impl Presenter {
     /// One object among others, as JSON. A Table's columns are told with the `first` one only.
     pub(crate) fn one_of_many(&self, object: &Arc<Object>, first: bool) -> Bytes {
         match self.view {
-            View::Whole => object.encoded(),
-            View::Metadata(version) => encode(&partial(object.value(), version)),
+            View::Whole => self.whole(object),
+            View::Metadata(version) => encode(&self.partial(object.value(), version)),
             View::Table(version) => {
                 let metadata = json!({"resourceVersion": object.revision().to_string()});
                 encode(&self.table(version, metadata, std::iter::once(object.value()), first))
@@ -89,9 +96,24 @@ impl Presenter {
     pub(crate) fn empty(&self) -> Value {
         match self.view {
             View::Whole => json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version()}),
-            View::Metadata(version) => partial(&json!({}), version),
+            View::Metadata(version) => self.partial(&json!({}), version),
             View::Table(version) => self.table(version, json!({}), std::iter::empty(), false),
         }
+    }
+
+    /// The stored text is shared by all who ask for the stored version.
+    fn whole(&self, object: &Arc<Object>) -> Bytes {
+        match self.kind.shown(object.value()) {
+            Cow::Borrowed(_) => object.encoded(),
+            Cow::Owned(shown) => encode(&shown),
+        }
+    }
+
+    fn partial(&self, object: &Value, version: &str) -> Value {
+        json!({
+            "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"),
+            "metadata": self.kind.shown(object)["metadata"],
+        })
     }
 
     fn style(&self, pretty: bool) -> Style {
@@ -105,18 +127,10 @@ impl Presenter {
         objects: impl Iterator<Item = &'a Value>,
         with_columns: bool,
     ) -> Value {
-        let mut table =
-            table::render(self.kind.columns, objects, metadata, self.include, with_columns, Timestamp::now());
+        let mut table = table::render(self.kind, objects, metadata, self.include, with_columns, Timestamp::now());
         table["apiVersion"] = json!(format!("meta.k8s.io/{version}"));
         table
     }
-}
-
-fn partial(object: &Value, version: &str) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"),
-        "metadata": object["metadata"],
-    })
 }
 
 fn encode(value: &Value) -> Bytes {

@@ -12,9 +12,10 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn parse(kind: &Kind, options: &ListOptions) -> Result<Self, Status> {
-        let labels = Selector::parse(&options.label_selector)
-            .map_err(|error| Status::bad_request(format!("unable to parse requirement: {error}")))?;
+        let labels =
+            Selector::parse(&options.label_selector).map_err(|error| Status::bad_request(error.to_string()))?;
         let fields = FieldSelector::parse(&options.field_selector, &kind.field_selectors())?;
+        let fields = fields.map_fields(|field| kind.stored_field(field));
         Ok(Self { labels, fields })
     }
 

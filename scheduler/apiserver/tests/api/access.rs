@@ -9,7 +9,7 @@ use crate::support::{CONFIGMAPS, PODS, Server, pod};
 #[tokio::test]
 async fn without_a_certificate_only_health_and_version_answer() {
     let server = Server::start().await;
-    for path in ["/healthz", "/livez", "/readyz", "/version", "/cacerts"] {
+    for path in ["/healthz", "/livez", "/readyz", "/version", "/version/", "/cacerts"] {
         assert_eq!(server.anonymous().send(Method::GET, path, &[], "").await.code, 200, "{path}");
     }
     for path in ["/api", "/apis", "/openapi/v2", "/openapi/v3", CONFIGMAPS, "/v2/", "/metrics", "/", "/healthz/"] {

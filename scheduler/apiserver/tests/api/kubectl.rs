@@ -12,6 +12,7 @@ use crate::tls::Listening;
 
 struct Kubectl {
     directory: tempfile::TempDir,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Kubectl {
@@ -20,7 +21,7 @@ impl Kubectl {
         Command::new("kubectl").args(["version", "--client"]).output().await.ok()?;
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("config"), kubeconfig).unwrap();
-        Some(Self { directory })
+        Some(Self { directory, environment: Vec::new() })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -41,6 +42,7 @@ impl Kubectl {
             .arg("--cache-dir")
             .arg(self.path("cache"))
             .args(arguments.split(' '))
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -82,7 +84,10 @@ async fn everyday_commands_work() {
     let changed = kubectl.run("apply -f -", &WEB.replace("hello:v1", "hello:v2")).await;
     assert!(changed.starts_with("deployment.apps/web configured\n"), "{changed}");
     let rejected = kubectl.try_run("apply -f -", &WEB.replace("replicas", "replica")).await;
-    assert!(!rejected.1 && rejected.0.contains("unknown field \"spec.replica\""), "{}", rejected.0);
+    // Old ones find it themselves, by OpenAPI.
+    let found = ["\"spec.replica\"", "\"replica\" in io.k8s.api.apps.v1.DeploymentSpec"];
+    let found = found.iter().any(|field| rejected.0.contains(&format!("unknown field {field}")));
+    assert!(!rejected.1 && found, "{}", rejected.0);
 
     assert!(kubectl.run("get deploy,svc -o wide", "").await.contains("hello:v2"));
     assert!(kubectl.run("get all", "").await.contains("service/web"));
@@ -98,7 +103,10 @@ async fn everyday_commands_work() {
     kubectl.run("set env deploy/web A=1", "").await;
     kubectl.run("rollout restart deploy/web", "").await;
     kubectl.run("patch deploy web -p {\"spec\":{\"replicas\":2}}", "").await;
-    kubectl.run("explain deployment.spec.template.spec.containers", "").await;
+    let explained = kubectl.run("explain deployment.spec.template.spec.containers", "").await;
+    assert!(explained.contains("List of containers belonging to the pod."), "{explained}");
+    let explained = kubectl.run("explain pods.spec --recursive", "").await;
+    assert!(explained.contains("terminationGracePeriodSeconds"), "{explained}");
     assert!(kubectl.run("api-resources", "").await.contains("deployments"));
     assert!(kubectl.run("version", "").await.contains("Server Version: v1.34."));
     listening.stop().await;
@@ -152,5 +160,25 @@ async fn create_run_and_delete() {
     assert_eq!(kubectl.run("delete -f -", WEB).await, "deployment.apps \"web\" deleted\nservice \"web\" deleted\n");
     kubectl.run("delete deploy d2 --cascade=background", "").await;
     listening.server.get(&format!("{PODS}/r1")).await.expect_failure(404, "NotFound");
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn commands_run_over_websocket_and_spdy() {
+    let listening = Listening::start().await;
+    let Some(mut kubectl) = Kubectl::find(&listening.kubeconfig).await else { return };
+    listening.server.run_pod().await;
+    let much = "0123456789abcde\n".repeat(40_000);
+    for environment in [vec![], vec![("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false")]] {
+        kubectl.environment = environment;
+        assert_eq!(kubectl.run("exec web -- args a b", "").await, "[\"args\", \"a\", \"b\"]");
+        assert_eq!(kubectl.run("exec web -c c -- err oh", "").await, "oh");
+        assert!(kubectl.run("exec -i web -- cat", &much).await == much);
+        assert_eq!(kubectl.run("attach -i -q web", "hello").await, "hello");
+        let (output, succeeded) = kubectl.try_run("exec web -- exit 3", "").await;
+        assert!(!succeeded && output.contains("exit code 3"), "{output}");
+        let (output, succeeded) = kubectl.try_run("exec web -- nothing", "").await;
+        assert!(!succeeded && output.contains("no such command"), "{output}");
+    }
     listening.stop().await;
 }

@@ -47,6 +47,8 @@ async fn bad_requests_are_worded_as_kubernetes_words_them() {
         answer.expect_failure(400, "BadRequest"),
         "the name of the object (other) does not match the name on the URL (cas)"
     );
+    let nowhere = server.put(&format!("{CONFIGMAPS}/nope"), config_map("other", json!({}))).await;
+    nowhere.expect_failure(400, "BadRequest");
     let mut elsewhere = config_map("b", json!({}));
     elsewhere["metadata"]["namespace"] = json!("other");
     assert_eq!(
@@ -233,7 +235,7 @@ async fn a_deletion_can_be_about_one_uid_only() {
     server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
     let options = json!({"preconditions": {"uid": "other"}});
     let message = server.delete_with(&format!("{CONFIGMAPS}/a"), options).await.expect_failure(409, "Conflict");
-    assert!(message.contains("Precondition failed: UID in precondition: other, UID in object meta: "), "{message}");
+    assert!(message.contains("the UID in the precondition (other) does not match the UID in record ("), "{message}");
 }
 
 #[tokio::test]
@@ -259,6 +261,11 @@ async fn a_list_in_chunks_is_of_one_revision() {
     let first = server.get(&format!("{CONFIGMAPS}?limit=2")).await.expect(200);
     assert_eq!((names(&first), &first["metadata"]["remainingItemCount"]), (vec!["a", "b"], &json!(3)));
     server.delete(&format!("{CONFIGMAPS}/d")).await.expect(200);
+    let selected = server.get(&format!("{CONFIGMAPS}?limit=2&labelSelector=!x")).await.expect(200);
+    assert!(selected["metadata"]["continue"].is_string() && selected["metadata"]["remainingItemCount"].is_null());
+    let exact = first["metadata"]["resourceVersion"].as_str().unwrap();
+    let query = format!("resourceVersion={exact}&resourceVersionMatch=Exact");
+    assert_eq!(names(&server.get(&format!("{CONFIGMAPS}?{query}")).await.expect(200)), ["a", "b", "c", "d", "e"]);
     let token = first["metadata"]["continue"].as_str().unwrap();
     let second = server.get(&format!("{CONFIGMAPS}?limit=2&continue={token}")).await.expect(200);
     assert_eq!(names(&second), ["c", "d"]);
@@ -446,7 +453,8 @@ async fn revisions_of_the_past_have_expired() {
 async fn nonsense_is_refused_by_every_kind() {
     let server = Server::start().await;
     let wrong = [json!("x"), json!(1), json!([]), json!([1]), json!({"a": []}), json!(true)];
-    for kind in kind::all() {
+    // What is asked and not stored makes do with less.
+    for kind in kind::all().iter().filter(|kind| kind.verbs.contains(&"get")) {
         let root = if kind.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", kind.group) };
         let namespace = if kind.namespaced { "/namespaces/default" } else { "" };
         let path = format!("{root}/{}{namespace}/{}", kind.version, kind.plural);

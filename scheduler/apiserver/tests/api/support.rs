@@ -7,11 +7,17 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+use wasmk_api::usage::{ContainerUsage, NodeUsage, PodUsage};
 use wasmk_api::{Object, Status};
 use wasmk_apiserver::pki::{CertificateAuthority, JoinToken};
-use wasmk_apiserver::{ApiServer, Identity, LogBody, LogRequest, NodeClient, Settings};
+use wasmk_apiserver::{
+    AccountTokens, ApiServer, Identity, LogBody, LogRequest, NodeClient, NodeStream, Settings, StreamRequest,
+};
 use wasmk_store::{MemoryStore, Store};
+
+use crate::fake_node;
 
 /// A server over an empty memory store, and a client inside the process.
 pub(crate) struct Server {
@@ -20,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) authority: Arc<CertificateAuthority>,
     pub(crate) join_token: Arc<JoinToken>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) streams: TaskTracker,
     pub(crate) identity: Option<Identity>,
     _directory: tempfile::TempDir,
 }
@@ -43,28 +50,40 @@ impl Server {
         Self::over(MemoryStore::new())
     }
 
-    pub(crate) fn over(store: MemoryStore) -> Self {
+    /// One whose oldest revisions are forgotten.
+    pub(crate) async fn forgetful() -> Self {
+        let server = Self::over(MemoryStore::with_history(2));
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+        server.post("/api/v1/namespaces", namespace).await.expect(201);
+        for name in ["a", "b", "c", "d", "e"] {
+            server.post(CONFIGMAPS, config_map(name, json!({}))).await.expect(201);
+        }
+        server
+    }
+
+    pub(crate) fn over(store: impl Store) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = Arc::new(CertificateAuthority::load_or_create(directory.path(), Timestamp::now()).unwrap());
         let join_token = Arc::new(JoinToken::load_or_create(directory.path(), &authority).unwrap());
         let store: Arc<dyn Store> = Arc::new(store);
-        let shutdown = CancellationToken::new();
+        let (shutdown, streams) = (CancellationToken::new(), TaskTracker::new());
         let settings = Settings {
             authority: authority.clone(),
             join_token: join_token.clone(),
+            tokens: Arc::new(AccountTokens::load_or_create(directory.path()).unwrap()),
             shutdown: shutdown.clone(),
             write: Default::default(),
+            streams: streams.clone(),
         };
         let registry = Router::new().fallback(|| async { "registry" });
         let router = ApiServer::router(store.clone(), settings, Arc::new(Echo), Some(registry));
         let identity = Some(Identity::control_plane());
-        Self { router, store, authority, join_token, shutdown, identity, _directory: directory }
+        Self { router, store, authority, join_token, shutdown, streams, identity, _directory: directory }
     }
 
     /// The same server, asked by somebody else.
     pub(crate) fn as_user(&self, user: &str, groups: &[&str]) -> Client<'_> {
-        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        Client { server: self, identity: Some(Identity { user: user.to_owned(), groups }) }
+        Client { server: self, identity: Some(Identity::new(user, groups.iter().copied())) }
     }
 
     pub(crate) fn anonymous(&self) -> Client<'_> {
@@ -124,6 +143,17 @@ impl NodeClient for Echo {
     async fn logs(&self, node: &Object, request: LogRequest) -> Result<LogBody, Status> {
         let text = format!("{} {} {} {}\n", node.name(), request.pod, request.container, request.query());
         Ok(Body::from(text).map_err(Into::into).boxed_unsync())
+    }
+
+    async fn open(&self, _: &Object, request: StreamRequest) -> Result<NodeStream, Status> {
+        fake_node::open(request)
+    }
+
+    async fn usage(&self, node: &Object) -> Result<NodeUsage, Status> {
+        let container = ContainerUsage { name: "c".to_owned(), cpu_nanos: 1_000_000, memory_bytes: 2048 };
+        let uid = node.value()["metadata"]["annotations"]["pod-uid"].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = ("default".to_owned(), "p".to_owned());
+        Ok(NodeUsage { pods: vec![PodUsage { namespace, name, uid, containers: vec![container] }] })
     }
 }
 
@@ -204,6 +234,22 @@ pub(crate) fn pod(name: &str) -> Value {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}},
         "spec": {"containers": [{"name": "c", "image": "hello:v1"}]},
     })
+}
+
+impl Server {
+    /// A pod `web` that runs on a node `n`, with a container `c`.
+    pub(crate) async fn run_pod(&self) {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}});
+        self.post("/api/v1/nodes", node).await.expect(201);
+        let mut running = pod("web");
+        running["spec"]["nodeName"] = json!("n");
+        self.post(PODS, running).await.expect(201);
+        let status = json!({"status": {"phase": "Running", "containerStatuses": [{
+            "name": "c", "image": "hello:v1", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+        }]}});
+        self.patch(&format!("{PODS}/web/status"), "application/merge-patch+json", status).await.expect(200);
+    }
 }
 
 pub(crate) fn deployment(name: &str, replicas: u32) -> Value {

@@ -1,5 +1,7 @@
 //! Over a real socket: certificates, kube's client, a drained shutdown.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -10,21 +12,26 @@ use tokio::task::JoinHandle;
 use wasmk_apiserver::pki::Kubeconfig;
 use wasmk_apiserver::serve;
 
-use crate::support::Server;
+use crate::support::{CONFIGMAPS, Server, config_map};
 
 /// A server that listens, and the kubeconfig of its administrator.
 pub(crate) struct Listening {
     pub(crate) server: Server,
     pub(crate) kubeconfig: String,
+    pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Listening {
     pub(crate) async fn start() -> Self {
+        Self::of(Server::start().await).await
+    }
+
+    async fn of(server: Server) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let server = Server::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("https://{}", listener.local_addr().unwrap());
+        let local = listener.local_addr().unwrap();
+        let address = format!("https://{local}");
         let now = Timestamp::now();
         let credentials = server.authority.issue_server(&[], now).unwrap();
         let tls = server.authority.server_config(&credentials).unwrap();
@@ -32,7 +39,7 @@ impl Listening {
         let kubeconfig =
             Kubeconfig { name: "wasmk", server: &address, authority: &server.authority, client: &client }.to_yaml();
         let task = tokio::spawn(serve(listener, tls, server.router.clone(), server.shutdown.clone()));
-        Self { server, kubeconfig, task }
+        Self { server, kubeconfig, address: local, task }
     }
 
     async fn client(&self) -> kube::Client {
@@ -45,6 +52,8 @@ impl Listening {
     pub(crate) async fn stop(self) {
         self.server.shutdown.cancel();
         self.task.await.unwrap();
+        self.server.streams.close();
+        self.server.streams.wait().await;
     }
 }
 
@@ -92,5 +101,64 @@ async fn an_open_watch_does_not_hold_up_the_shutdown() {
     let api: Api<ConfigMap> = Api::default_namespaced(listening.client().await);
     let watch = api.watch(&Default::default(), "0").await.unwrap();
     listening.stop().await;
-    drop(watch);
+    let mut watch = std::pin::pin!(watch);
+    let last = futures::StreamExt::next(&mut watch).await;
+    assert!(matches!(last, Some(Ok(kube::api::WatchEvent::Bookmark(_)))), "{last:?}");
+    assert!(futures::StreamExt::next(&mut watch).await.is_none());
+}
+
+#[tokio::test]
+async fn a_token_opens_without_a_certificate() {
+    let listening = Listening::start().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    listening.server.post(accounts, json!({"metadata": {"name": "bot"}})).await.expect(201);
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let role = json!({"metadata": {"name": "all"}, "rules": [{"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}]});
+    listening.server.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", role).await.expect(201);
+    let subjects = json!([{"kind": "ServiceAccount", "name": "bot", "namespace": "default"}]);
+    let binding =
+        json!({"metadata": {"name": "b"}, "subjects": subjects, "roleRef": {"kind": "ClusterRole", "name": "all"}});
+    listening.server.post(rbac, binding).await.expect(201);
+    let token = listening.server.post(&format!("{accounts}/bot/token"), json!({})).await.expect(201);
+
+    let mut config = ClientConfig::from_yaml(&listening.kubeconfig).unwrap();
+    let user = config.auth_infos[0].auth_info.as_mut().unwrap();
+    (user.client_certificate_data, user.client_key_data) = (None, None);
+    user.token = Some(token["status"]["token"].as_str().unwrap().to_owned().into());
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    let api: Api<ConfigMap> = Api::default_namespaced(kube::Client::try_from(config).unwrap());
+    let watch = api.watch(&Default::default(), "0").await.unwrap();
+    let mut watch = std::pin::pin!(watch);
+    let object: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let event = futures::StreamExt::next(&mut watch).await.unwrap().unwrap();
+    assert!(matches!(event, kube::api::WatchEvent::Added(object) if object.metadata.name.as_deref() == Some("a")));
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_costs_no_memory() {
+    let listening = Listening::of(Server::forgetful().await).await;
+    let api: Api<ConfigMap> = Api::default_namespaced(listening.client().await);
+    let revision = listening.server.store.snapshot().revision().to_string();
+    let watch = api.watch(&Default::default(), &revision).await.unwrap();
+    // 30 MB of changes, of which nothing is read.
+    let (changes, bytes) = (1500, 20_000);
+    for number in 0..changes {
+        let data = serde_json::json!({"n": number.to_string(), "k": "x".repeat(bytes)});
+        listening.server.put(&format!("{CONFIGMAPS}/a"), config_map("a", data)).await.expect(200);
+    }
+    let mut watch = std::pin::pin!(watch);
+    let mut told = 0;
+    let status = loop {
+        match futures::StreamExt::next(&mut watch).await.unwrap().unwrap() {
+            kube::api::WatchEvent::Error(status) => break status,
+            _ => told += 1,
+        }
+    };
+    assert_eq!((status.code, status.reason.as_str()), (410, "Expired"));
+    // Only what was on its way already: the windows of the connection, and one piece.
+    assert!(told * bytes < 8_000_000, "{told} of {changes}");
+    assert!(futures::StreamExt::next(&mut watch).await.is_none());
+    listening.stop().await;
 }

@@ -13,14 +13,18 @@ use crate::support::{CONFIGMAPS, Server, config_map};
 /// Long enough for any machine: a test that waits for it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-struct Events {
+pub(crate) struct Events {
     body: BodyDataStream,
     buffer: Vec<u8>,
 }
 
 impl Events {
     async fn open(server: &Server, query: &str, accept: &str) -> Self {
-        let uri = format!("{CONFIGMAPS}?watch=true&{query}");
+        Self::open_at(server, CONFIGMAPS, query, accept).await
+    }
+
+    pub(crate) async fn open_at(server: &Server, path: &str, query: &str, accept: &str) -> Self {
+        let uri = format!("{path}?watch=true&{query}");
         let request = Request::get(uri).header("accept", accept).extension(server.identity.clone().unwrap());
         let response = server.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -28,7 +32,7 @@ impl Events {
     }
 
     /// The next event; `None` when the watch has ended.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -135,6 +139,68 @@ async fn a_table_tells_its_columns_once() {
     let second = events.next().await.unwrap();
     assert_eq!(second["object"]["columnDefinitions"], json!([]));
     assert_eq!(second["object"]["rows"][0]["cells"][0], "b");
+}
+
+#[tokio::test]
+async fn what_is_there_can_be_left_out() {
+    let server = Server::start().await;
+    server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
+    let query = "sendInitialEvents=false&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut events = Events::open(&server, query, "application/json").await;
+    server.post(CONFIGMAPS, config_map("b", json!({}))).await.expect(201);
+    assert_eq!(events.summary().await, "ADDED b");
+}
+
+#[tokio::test]
+async fn metadata_alone_can_be_watched() {
+    let server = Server::start().await;
+    server.post(CONFIGMAPS, config_map("a", json!({"k": "v"}))).await.expect(201);
+    let accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut events = Events::open(&server, query, accept).await;
+    let event = events.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["kind"]), (&json!("ADDED"), &json!("PartialObjectMetadata")));
+    assert_eq!((&event["object"]["metadata"]["name"], &event["object"]["data"]), (&json!("a"), &Value::Null));
+    let bookmark = events.next().await.unwrap();
+    assert_eq!((&bookmark["type"], &bookmark["object"]["kind"]), (&json!("BOOKMARK"), &json!("PartialObjectMetadata")));
+}
+
+#[tokio::test]
+async fn the_older_watch_paths_work() {
+    let server = Server::start().await;
+    server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
+    server.post(CONFIGMAPS, config_map("b", json!({}))).await.expect(201);
+    let one = "/api/v1/watch/namespaces/default/configmaps/b";
+    assert_eq!(Events::open_at(&server, one, "", "application/json").await.summary().await, "ADDED b");
+    let all = "/api/v1/watch/configmaps";
+    assert_eq!(Events::open_at(&server, all, "", "application/json").await.summary().await, "ADDED a");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_dropped() {
+    let server = Server::forgetful().await;
+    let revision = server.store.snapshot().revision();
+    let mut events = Events::open(&server, &format!("resourceVersion={revision}"), "application/json").await;
+    let path = format!("{CONFIGMAPS}/a");
+    for number in 0..2000 {
+        server.put(&path, config_map("a", json!({"k": number.to_string()}))).await.expect(200);
+    }
+    // Nothing was kept for it: what it is told is that it must list again.
+    let event = events.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["reason"]), (&json!("ERROR"), &json!("Expired")));
+    assert_eq!(event["object"]["code"], 410);
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_watch_that_ends_with_the_server_says_how_far_it_came() {
+    let server = Server::start().await;
+    let mut events = Events::open(&server, "resourceVersion=1&allowWatchBookmarks=true", "application/json").await;
+    server.shutdown.cancel();
+    let bookmark = events.next().await.unwrap();
+    assert_eq!(bookmark["type"], "BOOKMARK");
+    assert_eq!(bookmark["object"]["metadata"]["resourceVersion"], server.store.snapshot().revision().to_string());
+    assert_eq!(events.next().await, None);
 }
 
 #[tokio::test]

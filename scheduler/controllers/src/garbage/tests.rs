@@ -39,6 +39,23 @@ fn dependents_follow_their_owner() {
 }
 
 #[test]
+fn an_owner_may_be_named_in_any_of_its_versions() {
+    let mut sim = Sim::new().only(ONLY);
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b", "namespace": "default"},
+        "spec": {"minAvailable": 1},
+    });
+    let budget = sim.put("poddisruptionbudgets.policy", budget);
+    let a = map(&mut sim, "a", &[&budget]);
+    sim.edit(&a, |map| map["metadata"]["ownerReferences"][0]["apiVersion"] = json!("policy/v1beta1"));
+    sim.settle();
+    assert_eq!(names(&sim), ["a"]);
+    sim.delete(&budget, None);
+    sim.settle();
+    assert!(names(&sim).is_empty());
+}
+
+#[test]
 fn a_dependent_stays_while_one_owner_does() {
     let mut sim = Sim::new().only(ONLY);
     let (a, b) = (map(&mut sim, "a", &[]), map(&mut sim, "b", &[]));

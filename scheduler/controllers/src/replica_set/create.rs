@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 use wasmk_api::Object;
 
-use super::{COMPONENT, EVENTS_A_PLAN_MAX, PODS_A_PLAN_MAX};
+use super::{EVENTS_A_PLAN_MAX, Keeper, PODS_A_PLAN_MAX};
 use crate::json::controller_reference;
 use crate::plan::EventType;
 use crate::{Plan, Reason, View, names};
 
 /// Plans up to `missing` pods; returns how many.
-pub(super) fn plan_creations(view: &View, set: &Object, missing: usize, plan: &mut Plan) -> usize {
+pub(super) fn plan_creations(keeper: &Keeper, view: &View, set: &Object, missing: usize, plan: &mut Plan) -> usize {
     let count = missing.min(PODS_A_PLAN_MAX);
     let seed = names::seed(set.uid(), view.snapshot().revision());
     let names = (0..).map(|nth| names::generated(set.name(), seed, nth));
@@ -18,12 +18,12 @@ pub(super) fn plan_creations(view: &View, set: &Object, missing: usize, plan: &m
         plan.create("pods", pod(set, &name, &owner), Reason::SuccessfulCreate);
         if nth < EVENTS_A_PLAN_MAX {
             let message = format!("Created pod: {name}");
-            plan.event(COMPONENT, set, EventType::Normal, Reason::SuccessfulCreate, message);
+            plan.event(keeper.component, set, EventType::Normal, Reason::SuccessfulCreate, message);
         }
     }
     if count > EVENTS_A_PLAN_MAX {
         let message = format!("Created {} more pods", count - EVENTS_A_PLAN_MAX);
-        plan.event(COMPONENT, set, EventType::Normal, Reason::SuccessfulCreate, message);
+        plan.event(keeper.component, set, EventType::Normal, Reason::SuccessfulCreate, message);
     }
     count
 }

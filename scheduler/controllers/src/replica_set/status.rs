@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use wasmk_api::{Object, Selector};
 
-use super::COMPONENT;
+use super::Keeper;
 use crate::json::{Condition, remove_condition, set_condition, set_count, with_status};
 use crate::plan::EventType;
 use crate::{Clock, Plan, Reason, View, pod};
@@ -9,6 +9,7 @@ use wasmk_api::write::Part;
 
 /// Plans the status that is true once the rest of `plan` is done: `active` are the pods that stay, `created` the new ones.
 pub(super) fn plan_status(
+    keeper: &Keeper,
     view: &View,
     set: &Object,
     active: &[&Object],
@@ -35,12 +36,12 @@ pub(super) fn plan_status(
         set_count(&mut status, field, count as i64);
     }
     status["observedGeneration"] = json!(set.generation());
-    plan_failure(view, set, &mut status, clock, plan);
+    plan_failure(keeper, view, set, &mut status, clock, plan);
     plan.update(set, with_status(set, status), Part::Status, Reason::StatusChanged);
 }
 
 /// The condition `ReplicaFailure` while the API refuses our writes.
-fn plan_failure(view: &View, set: &Object, status: &mut Value, clock: &Clock, plan: &mut Plan) {
+fn plan_failure(keeper: &Keeper, view: &View, set: &Object, status: &mut Value, clock: &Clock, plan: &mut Plan) {
     match view.refusal(set.key()).filter(|refusal| clock.now < refusal.retry_at) {
         Some(refusal) => {
             let message = format!("Error creating: {}", refusal.message);
@@ -50,7 +51,7 @@ fn plan_failure(view: &View, set: &Object, status: &mut Value, clock: &Clock, pl
             let before = status.clone();
             set_condition(status, &condition, clock);
             if before != *status {
-                plan.event(COMPONENT, set, EventType::Warning, reason, condition.message);
+                plan.event(keeper.component, set, EventType::Warning, reason, condition.message);
             }
             plan.wake(refusal.retry_at);
         }

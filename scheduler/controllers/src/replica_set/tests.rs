@@ -7,7 +7,7 @@ use wasmk_api::Key;
 use crate::Planner;
 use crate::sim::{Sim, cases, set_ready, summary};
 
-const ONLY: &[&str] = &["replicaset"];
+const ONLY: &[&str] = &["replicaset", "replicationcontroller"];
 
 fn replica_set(replicas: i64) -> Value {
     json!({
@@ -17,6 +17,15 @@ fn replica_set(replicas: i64) -> Value {
             "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:v1"}]}},
         },
     })
+}
+
+/// The same as a ReplicationController.
+fn replication_controller(replicas: i64) -> Value {
+    let mut controller = replica_set(replicas);
+    controller["apiVersion"] = json!("v1");
+    controller["kind"] = json!("ReplicationController");
+    controller["spec"]["selector"] = json!({"app": "web"});
+    controller
 }
 
 fn pod(name: &str, labels: Value) -> Value {
@@ -84,6 +93,50 @@ fn orphans_are_adopted_and_strangers_released() {
         Normal SuccessfulCreate replicasets.apps/default/web: Created pod: web-kvqxp
     "#]],
     );
+}
+
+#[test]
+fn a_replication_controller_does_the_same() {
+    let mut sim = Sim::new().only(ONLY);
+    sim.put("pods", pod("orphan", json!({"app": "web"})));
+    let key = sim.put("replicationcontrollers", replication_controller(2));
+    sim.settle();
+    check(
+        &mut sim,
+        expect![[r#"
+        create pods/default/web-2ltlz (SuccessfulCreate)
+        update pods/default/orphan Main (SelectorMatches)
+        update replicationcontrollers/default/web Status (StatusChanged)
+        Normal SuccessfulCreate replicationcontrollers/default/web: Created pod: web-2ltlz
+    "#]],
+    );
+    let created = sim.list("pods").into_iter().find(|pod| pod["metadata"]["name"] != "orphan").unwrap();
+    let owner = &created["metadata"]["ownerReferences"][0];
+    assert_eq!((&owner["apiVersion"], &owner["kind"]), (&json!("v1"), &json!("ReplicationController")));
+    assert_eq!(
+        sim.get(&key).value()["status"],
+        json!({"replicas": 2, "fullyLabeledReplicas": 2, "observedGeneration": 1})
+    );
+    sim.edit(&Key::new("pods", "default", "orphan"), |pod| pod["metadata"]["labels"]["app"] = json!("x"));
+    sim.edit(&key, |controller| controller["spec"]["replicas"] = json!(1));
+    sim.settle();
+    check(
+        &mut sim,
+        expect![[r#"
+        update pods/default/orphan Main (SelectorNoLongerMatches)
+        update replicationcontrollers/default/web Status (StatusChanged)
+    "#]],
+    );
+}
+
+#[test]
+fn pods_of_one_kind_are_not_the_other_kinds_to_take() {
+    let mut sim = Sim::new().only(ONLY);
+    sim.put("replicasets.apps", replica_set(2));
+    sim.settle();
+    sim.put("replicationcontrollers", replication_controller(1));
+    sim.settle();
+    assert_eq!(pod_keys(&sim).len(), 3);
 }
 
 #[test]
@@ -210,12 +263,12 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn apply(sim: &mut Sim, nth_change: usize, change: &Change) {
+fn apply(sim: &mut Sim, set: &Key, nth_change: usize, change: &Change) {
     let pods = pod_keys(sim);
     let pick = |nth: usize| pods.get(nth % pods.len().max(1));
     let now = sim.now;
     match *change {
-        Change::Scale(replicas) => sim.edit(&key(), |set| set["spec"]["replicas"] = json!(replicas)),
+        Change::Scale(replicas) => sim.edit(set, |set| set["spec"]["replicas"] = json!(replicas)),
         Change::Ready(nth, ready) => {
             pick(nth).into_iter().for_each(|key| sim.edit(key, |pod| set_ready(pod, ready, now)))
         }
@@ -236,19 +289,25 @@ proptest! {
     #![proptest_config(cases(100))]
 
     #[test]
-    fn converges_from_whatever_happens(changes in prop::collection::vec((change(), any::<bool>()), 1..25)) {
+    fn converges_from_whatever_happens(
+        changes in prop::collection::vec((change(), any::<bool>()), 1..25),
+        is_older_kind in any::<bool>(),
+    ) {
         let mut sim = Sim::new().only(ONLY);
-        let mut set = replica_set(3);
+        let (resource, mut set) = match is_older_kind {
+            true => ("replicationcontrollers", replication_controller(3)),
+            false => ("replicasets.apps", replica_set(3)),
+        };
         set["spec"]["minReadySeconds"] = json!(5);
-        sim.put("replicasets.apps", set);
+        let key = sim.put(resource, set);
         for (nth, (change, step)) in changes.iter().enumerate() {
-            apply(&mut sim, nth, change);
+            apply(&mut sim, &key, nth, change);
             if *step {
                 sim.step();
             }
         }
         sim.settle();
-        let set = sim.get(&key());
+        let set = sim.get(&key);
         let active = sim.planner.view().controlled(set, "pods").filter(|pod| crate::pod::is_active(pod)).count();
         prop_assert_eq!(active as i64, set.value()["spec"]["replicas"].as_i64().unwrap());
         prop_assert_eq!(&set.value()["status"]["replicas"], active);

@@ -27,7 +27,10 @@ pub(crate) enum IndexKey {
 /// Resources that are looked up by label.
 const LABELLED: [&str; 2] = ["pods", "replicasets.apps"];
 /// Resources that select others by label.
-const SELECTING: [&str; 3] = ["services", "replicasets.apps", "deployments.apps"];
+const SELECTING: [&str; 5] =
+    ["services", "replicationcontrollers", "replicasets.apps", "deployments.apps", wasmk_api::disruption::RESOURCE];
+/// Those of them whose selector is a plain map.
+const SELECTING_PLAINLY: [&str; 2] = ["services", "replicationcontrollers"];
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Index(HashMap<IndexKey, BTreeSet<Key>>);
@@ -130,7 +133,7 @@ fn index_keys(object: &Object) -> Vec<IndexKey> {
 /// A selector is filed under one of its labels only: the longest value, which is likely the most telling.
 fn selector_entry(resource: &str, object: &Object) -> Option<IndexKey> {
     let selector = &object.value()["spec"]["selector"];
-    let pairs = if resource == "services" { selector } else { &selector["matchLabels"] };
+    let pairs = if SELECTING_PLAINLY.contains(&resource) { selector } else { &selector["matchLabels"] };
     let pairs = pairs.as_object().into_iter().flatten().filter_map(|(key, value)| Some((key, value.as_str()?)));
     match pairs.max_by_key(|(key, value)| (value.len(), *key)) {
         Some((key, value)) => Some(IndexKey::selector(resource, object.namespace(), key, value)),

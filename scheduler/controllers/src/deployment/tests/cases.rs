@@ -107,7 +107,6 @@ fn a_first_rollout_ends_complete() {
                       },
                       "f:spec": {
                         "f:containers": {
-                          ".": {},
                           "k:{\"name\":\"web\"}": {
                             ".": {},
                             "f:image": {},

@@ -14,6 +14,7 @@ fn main() {
         ["read", path] => println!("{:?}", std::fs::read_to_string(path).map_err(|error| error.kind())),
         ["write", path, text] => println!("{:?}", std::fs::write(path, text).map_err(|error| error.kind())),
         ["stdin"] => println!("{:?}", std::io::stdin().read_to_end(&mut Vec::new())),
+        ["cat"] => cat(),
         ["output"] => output(),
         ["flood"] => (0u64..).for_each(|line| println!("line {line}")),
         ["lines", count] => (0..count.parse().unwrap()).for_each(|line: u64| println!("line {line}")),
@@ -35,6 +36,17 @@ fn main() {
 fn show(args: &[String]) {
     println!("args {args:?}");
     std::env::vars().for_each(|(name, value)| println!("env {name}={value}"));
+}
+
+/// Gives back what it reads as soon as it has it.
+fn cat() {
+    let mut buffer = [0; 4096];
+    loop {
+        match std::io::stdin().read(&mut buffer).unwrap() {
+            0 => return eprintln!("end"),
+            read => std::io::stdout().write_all(&buffer[..read]).and_then(|()| std::io::stdout().flush()).unwrap(),
+        }
+    }
 }
 
 fn output() {

@@ -3,11 +3,11 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// Text with paths into an object between its braces.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Template(Vec<Piece>);
+pub struct Template(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
@@ -27,27 +27,39 @@ enum Step {
     Filter(Vec<Step>, Option<(bool, Value)>),
 }
 
-impl FromStr for Template {
-    type Err = anyhow::Error;
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("jsonpath {template}: {fault}")]
+pub struct TemplateError {
+    template: String,
+    fault: String,
+}
 
-    fn from_str(text: &str) -> Result<Self> {
+type Result<T> = std::result::Result<T, String>;
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, TemplateError> {
         // `-o jsonpath=.spec.x` without braces is what people type; kubectl takes it too.
         let text = if text.contains('{') { text.to_owned() } else { format!("{{{text}}}") };
         let mut rest = text.as_str();
-        let pieces = pieces(&mut rest, false).with_context(|| format!("jsonpath {text}"))?;
-        Ok(Self(pieces))
+        match pieces(&mut rest, false) {
+            Ok(pieces) => Ok(Self(pieces)),
+            Err(fault) => Err(TemplateError { template: text, fault }),
+        }
     }
 }
 
 impl Template {
-    pub(crate) fn render(&self, value: &Value) -> Result<String> {
+    pub fn render(&self, value: &Value) -> String {
         let mut text = String::new();
         render(&self.0, value, &mut text);
-        Ok(text)
+        text
     }
 
     /// What the first path of the template finds, for comparisons.
-    pub(crate) fn values<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+    pub fn values<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
         let first = self.0.iter().find_map(|piece| if let Piece::Path(steps) = piece { Some(steps) } else { None });
         first.map(|steps| walk(steps, value)).unwrap_or_default()
     }
@@ -117,12 +129,12 @@ fn pieces(rest: &mut &str, in_range: bool) -> Result<Vec<Piece>> {
         if open > 0 {
             pieces.push(Piece::Text(rest[..open].to_owned()));
         }
-        let close = open + closing_brace(&rest[open..]).context("a { has no }")?;
+        let close = open + closing_brace(&rest[open..]).ok_or("a { has no }")?;
         let inside = rest[open + 1..close].trim();
         *rest = &rest[close + 1..];
         match inside {
             "end" if in_range => return Ok(pieces),
-            "end" => bail!("{{end}} without {{range}}"),
+            "end" => return Err("{end} without {range}".to_owned()),
             _ if inside.starts_with("range ") => {
                 let path = steps(inside["range ".len()..].trim())?;
                 pieces.push(Piece::Range(path, self::pieces(rest, true)?));
@@ -131,7 +143,7 @@ fn pieces(rest: &mut &str, in_range: bool) -> Result<Vec<Piece>> {
             _ => pieces.push(Piece::Path(steps(inside)?)),
         }
     }
-    if in_range { bail!("{{range}} without {{end}}") } else { Ok(pieces) }
+    if in_range { Err("{range} without {end}".to_owned()) } else { Ok(pieces) }
 }
 
 fn closing_brace(text: &str) -> Option<usize> {
@@ -148,7 +160,7 @@ fn closing_brace(text: &str) -> Option<usize> {
 }
 
 fn unquote(text: &str) -> Result<String> {
-    let inner = text.get(1..text.len().saturating_sub(1)).context("an empty text")?;
+    let inner = text.get(1..text.len().saturating_sub(1)).ok_or("an empty text")?;
     Ok(inner.replace("\\n", "\n").replace("\\t", "\t").replace("\\\"", "\""))
 }
 
@@ -171,13 +183,13 @@ fn steps(text: &str) -> Result<Vec<Step>> {
             }
             rest = after;
         } else if let Some(after) = rest.strip_prefix('[') {
-            let end = closing_bracket(after).context("a [ has no ]")?;
+            let end = closing_bracket(after).ok_or("a [ has no ]")?;
             steps.push(subscript(&after[..end])?);
             rest = &after[end + 1..];
         } else {
             let (name, after) = field(rest);
             if name.is_empty() {
-                bail!("cannot read {rest}");
+                return Err(format!("cannot read {rest}"));
             }
             steps.push(Step::Field(name));
             rest = after;
@@ -230,14 +242,14 @@ fn subscript(text: &str) -> Result<Step> {
         };
         return Ok(Step::Filter(steps(path)?, comparison));
     }
-    Ok(Step::Index(text.parse().with_context(|| format!("[{text}] is no index, name or filter"))?))
+    Ok(Step::Index(text.parse().map_err(|_| format!("[{text}] is no index, name or filter"))?))
 }
 
 fn literal(text: &str) -> Result<Value> {
     if text.starts_with(['"', '\'']) {
         return Ok(Value::String(unquote(text)?));
     }
-    serde_json::from_str(text).with_context(|| format!("{text} is no string, number or boolean"))
+    serde_json::from_str(text).map_err(|_| format!("{text} is no string, number or boolean"))
 }
 
 #[cfg(test)]
@@ -254,7 +266,7 @@ mod tests {
                 {"metadata": {"name": "b"}, "conditions": [{"type": "Ready", "status": "True"}]},
             ],
         });
-        assert_eq!(template.parse::<Template>().unwrap().render(&value).unwrap(), expected);
+        assert_eq!(template.parse::<Template>().unwrap().render(&value), expected);
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! A guest's standard input: a bounded pipe, which whoever writes to it waits for.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::mpsc;
+use tokio_util::io::StreamReader;
+use wasmtime_wasi::cli::AsyncStdinStream;
+
+/// Chunks that wait for the guest; clients send at most 64 KiB at once.
+const CHUNKS_WAITING_MAX: usize = 8;
+
+pub(crate) struct Stdin {
+    /// Until the first instance takes it.
+    receiver: Mutex<Option<mpsc::Receiver<Bytes>>>,
+    stream: OnceLock<Arc<AsyncStdinStream>>,
+}
+
+/// The end comes when every sender is gone.
+pub(crate) fn pipe() -> (mpsc::Sender<Bytes>, Stdin) {
+    let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
+    (sender, Stdin { receiver: Mutex::new(Some(receiver)), stream: OnceLock::new() })
+}
+
+impl Stdin {
+    /// All instances share it. To be called on the guests' threads.
+    pub(crate) fn stream(&self) -> Arc<AsyncStdinStream> {
+        self.stream.get_or_init(|| Arc::new(AsyncStdinStream::new(self.reader()))).clone()
+    }
+
+    fn reader(&self) -> impl tokio::io::AsyncRead + Send + Sync + 'static {
+        let mut receiver = self.receiver.lock().unwrap().take().expect("invariant: one stream is made of it");
+        StreamReader::new(poll_fn(move |context| receiver.poll_recv(context)).map(Ok::<_, io::Error>))
+    }
+}

@@ -1,0 +1,107 @@
+//! What a node needs, and no more. After Kubernetes' Node authorizer and `NodeRestriction`; Secrets and ConfigMaps are
+//! not narrowed down to those that the node's pods name.
+
+use serde_json::Value;
+use wasmk_api::{Key, Snapshot};
+
+use super::What;
+use crate::request::ResourcePath;
+
+/// One line of what nodes may do.
+struct Rule {
+    group: &'static str,
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+    on: On,
+}
+
+/// Which objects a rule is about.
+enum On {
+    Every,
+    /// The one that bears the node's name; when it is created the handler checks the name in the body.
+    OwnName,
+    /// The one in `kube-node-lease` that bears the node's name.
+    OwnLease,
+    /// Pods that are bound to the node.
+    OwnPods,
+}
+
+const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["create", "update", "patch"];
+
+const RULES: &[Rule] = &[
+    Rule {
+        group: "",
+        resources: &["pods", "services", "nodes", "configmaps", "secrets", "namespaces", "serviceaccounts"],
+        verbs: READ,
+        on: On::Every,
+    },
+    Rule { group: "discovery.k8s.io", resources: &["endpointslices"], verbs: READ, on: On::Every },
+    Rule { group: "apps", resources: &["replicasets", "deployments"], verbs: READ, on: On::Every },
+    Rule { group: "", resources: &["nodes", "nodes/status"], verbs: WRITE, on: On::OwnName },
+    Rule { group: "coordination.k8s.io", resources: &["leases"], verbs: WRITE, on: On::OwnLease },
+    Rule { group: "coordination.k8s.io", resources: &["leases"], verbs: &["get"], on: On::OwnLease },
+    Rule { group: "", resources: &["pods", "pods/status"], verbs: &["update", "patch"], on: On::OwnPods },
+    Rule { group: "", resources: &["pods/status"], verbs: &["get"], on: On::Every },
+    Rule { group: "", resources: &["pods"], verbs: &["delete"], on: On::OwnPods },
+    Rule { group: "", resources: &["events"], verbs: WRITE, on: On::Every },
+    Rule { group: "events.k8s.io", resources: &["events"], verbs: WRITE, on: On::Every },
+    // Which account's token, and for which pod, the handler checks: it stands in the body.
+    Rule { group: "", resources: &["serviceaccounts/token"], verbs: &["create"], on: On::Every },
+];
+
+/// Paths below which a node reads: images, and what clients look up before anything else.
+const PATHS: [&str; 5] = ["/v2", "/api", "/apis", "/openapi/v2", "/openapi/v3"];
+
+/// Where nodes keep their Leases.
+const LEASE_NAMESPACE: &str = "kube-node-lease";
+
+pub(super) fn may(node: &str, verb: &str, what: &What, snapshot: &Snapshot) -> bool {
+    match what {
+        What::Resource(path) => may_object(node, verb, path, snapshot),
+        What::Path(path) => READ.contains(&verb) && PATHS.iter().any(|prefix| is_within(path, prefix)),
+    }
+}
+
+fn is_within(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn may_object(node: &str, verb: &str, path: &ResourcePath, snapshot: &Snapshot) -> bool {
+    let resource = path.qualified();
+    let mut rules = RULES.iter().filter(|rule| {
+        rule.group == path.group && rule.verbs.contains(&verb) && rule.resources.contains(&resource.as_str())
+    });
+    rules.any(|rule| match rule.on {
+        On::Every => true,
+        On::OwnName => path.name == node || verb == "create" && path.subresource.is_empty(),
+        On::OwnLease => path.namespace == LEASE_NAMESPACE && (path.name == node || verb == "create"),
+        On::OwnPods => snapshot
+            .get(&Key::new("pods", &path.namespace, &path.name))
+            .is_none_or(|pod| pod.value()["spec"]["nodeName"] == node),
+    })
+}
+
+/// What the path does not tell: a node creates no object but in its own name, and of a pod it changes nothing but
+/// annotations (and, through the subresource, the status).
+pub(super) fn admits(node: &str, path: &ResourcePath, old: Option<&Value>, new: &Value) -> bool {
+    match (path.resource.as_str(), old) {
+        ("nodes" | "leases", None) => new["metadata"]["name"] == node,
+        ("pods", None) => false,
+        // Whose pod it is was looked up before; what counts is whose it is now.
+        ("pods", Some(old)) if old["spec"]["nodeName"] != node => false,
+        ("pods", Some(old)) if path.subresource.is_empty() => same_but_for_annotations(old, new),
+        _ => true,
+    }
+}
+
+fn same_but_for_annotations(old: &Value, new: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !["annotations", "managedFields", "resourceVersion"].contains(&field.as_str()));
+        }
+        object
+    };
+    bare(old) == bare(new)
+}

@@ -1,0 +1,69 @@
+use http::header::{
+    AUTHORIZATION, CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+/// Those that speak of one connection only.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Takes out what is not for the next hop, and what says who the client is to this server.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
+    for name in named.iter().chain(&HOP_BY_HOP).chain(&[AUTHORIZATION]) {
+        headers.remove(name);
+    }
+}
+
+/// What asks for another protocol.
+pub(super) fn upgrade(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    headers.get(UPGRADE).cloned().map(|protocol| (UPGRADE, protocol))
+}
+
+pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE) && tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+/// Tells the pod where the client thinks it is.
+pub(super) fn forwarded(headers: &mut HeaderMap, host: &HeaderValue, uri: &str) {
+    headers.insert("x-forwarded-host", host.clone());
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    if let Ok(uri) = HeaderValue::from_str(uri) {
+        headers.insert("x-forwarded-uri", uri);
+    }
+}
+
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_one_connection_is_taken_out() {
+        let pairs = [
+            ("connection", "x-own, close"),
+            ("x-own", "1"),
+            ("te", "trailers"),
+            ("authorization", "Bearer x"),
+            ("accept", "*/*"),
+        ];
+        let pairs = pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers: HeaderMap = pairs.into_iter().collect();
+        strip(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+}
