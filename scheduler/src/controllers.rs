@@ -10,7 +10,7 @@ use wasmk_api::{Reason, Snapshot, Status, Transaction, write};
 use wasmk_controllers::{Planned, Planner, Settings};
 use wasmk_store::{CommitError, Store};
 
-use crate::events::EventRecorder;
+use crate::events::{EventRecorder, Occurrence};
 use crate::pace::Pace;
 use crate::prepare::prepare;
 use crate::runtime::off_the_runtime;
@@ -93,9 +93,12 @@ impl ControllersTask {
             (planned, outcome)
         });
         pace.succeeded();
+        let at = Timestamp::now();
         for (planned, outcome) in join_all(commits).await {
             match outcome {
-                Outcome::Committed => planned.plan.events.into_iter().for_each(|event| self.recorder.record(event)),
+                Outcome::Committed => {
+                    planned.plan.events.into_iter().for_each(|event| self.recorder.record(Occurrence::new(event, at)));
+                }
                 // The planner looks again at whatever it wanted to write.
                 Outcome::Conflict => {}
                 Outcome::Refused(status) => {

@@ -28,6 +28,8 @@ pub(crate) struct Occurrence {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
     pub(crate) component: &'static str,
+    /// When it was decided, which is before anyone could act on it: what follows from it has a later time.
+    pub(crate) at: Timestamp,
 }
 
 /// Takes occurrences from everyone, without making anyone wait.
@@ -48,8 +50,8 @@ pub(crate) fn events(store: Arc<dyn Store>) -> (EventRecorder, EventTask) {
 }
 
 impl EventRecorder {
-    pub(crate) fn record(&self, occurrence: impl Into<Occurrence>) {
-        if let Err(error) = self.waiting.try_send(occurrence.into()) {
+    pub(crate) fn record(&self, occurrence: Occurrence) {
+        if let Err(error) = self.waiting.try_send(occurrence) {
             let lost = match &error {
                 mpsc::error::TrySendError::Full(lost) | mpsc::error::TrySendError::Closed(lost) => lost,
             };
@@ -77,8 +79,7 @@ impl EventTask {
 
     async fn write(&self, batch: &[Occurrence]) {
         for attempt in 1..=ATTEMPTS_MAX {
-            let ops =
-                merge::merge(&self.store.snapshot(), batch, Timestamp::now(), || uuid::Uuid::new_v4().to_string());
+            let ops = merge::merge(&self.store.snapshot(), batch, || uuid::Uuid::new_v4().to_string());
             match self.store.commit(Transaction { ops }).await {
                 Ok(_) | Err(CommitError::Closed) => return,
                 Err(CommitError::Conflict(_)) if attempt < ATTEMPTS_MAX => {}
@@ -88,8 +89,8 @@ impl EventTask {
     }
 }
 
-impl From<wasmk_controllers::EventRecord> for Occurrence {
-    fn from(record: wasmk_controllers::EventRecord) -> Self {
+impl Occurrence {
+    pub(crate) fn new(record: wasmk_controllers::EventRecord, at: Timestamp) -> Self {
         Self {
             about: record.about,
             api_version: record.api_version,
@@ -99,6 +100,7 @@ impl From<wasmk_controllers::EventRecord> for Occurrence {
             reason: record.reason.as_str(),
             message: record.message,
             component: record.component,
+            at,
         }
     }
 }

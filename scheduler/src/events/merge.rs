@@ -15,12 +15,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 
 /// The writes that record `batch`. A repeat finds the Event that is there by what it says, and raises its count.
 /// Occurrences in a namespace that is gone or going are left out.
-pub(super) fn merge(
-    snapshot: &Snapshot,
-    batch: &[Occurrence],
-    now: Timestamp,
-    mut new_uid: impl FnMut() -> String,
-) -> Vec<Op> {
+pub(super) fn merge(snapshot: &Snapshot, batch: &[Occurrence], mut new_uid: impl FnMut() -> String) -> Vec<Op> {
     let mut counts: Vec<(&Occurrence, u64)> = Vec::new();
     let mut places = HashMap::new();
     for occurrence in batch.iter().filter(|occurrence| takes_events(snapshot, namespace(occurrence))) {
@@ -34,13 +29,13 @@ pub(super) fn merge(
         Some(known) => {
             let mut value = known.value().clone();
             value["count"] = json!(value["count"].as_u64().unwrap_or(0) + times);
-            value["lastTimestamp"] = stamp(now);
+            value["lastTimestamp"] = stamp(occurrence.at);
             let precondition = Precondition::Revision(known.revision());
             Op::Put { key: known.key().clone(), value, precondition }
         }
         None => {
-            let key = new_key(occurrence, now, place);
-            let value = event(&key, occurrence, times, now, new_uid());
+            let key = new_key(occurrence, place);
+            let value = event(&key, occurrence, times, new_uid());
             Op::Put { key, value, precondition: Precondition::Absent }
         }
     };
@@ -75,8 +70,8 @@ fn known<'a>(snapshot: &'a Snapshot, occurrence: &Occurrence) -> Option<&'a Arc<
 }
 
 /// Names grow with time, as in Kubernetes: lists are in the order of names, and so of what happened.
-fn new_key(occurrence: &Occurrence, now: Timestamp, place: usize) -> Key {
-    let time = now.as_nanosecond() as u64 + place as u64;
+fn new_key(occurrence: &Occurrence, place: usize) -> Key {
+    let time = occurrence.at.as_nanosecond() as u64 + place as u64;
     Key::new("events", namespace(occurrence), &format!("{}{time:016x}", stem(occurrence)))
 }
 
@@ -87,7 +82,7 @@ fn stem(occurrence: &Occurrence) -> String {
     format!("{}.", &name[..cut])
 }
 
-fn event(key: &Key, occurrence: &Occurrence, times: u64, now: Timestamp, uid: String) -> Value {
+fn event(key: &Key, occurrence: &Occurrence, times: u64, uid: String) -> Value {
     let mut involved = json!({
         "apiVersion": occurrence.api_version,
         "kind": occurrence.kind,
@@ -104,15 +99,15 @@ fn event(key: &Key, occurrence: &Occurrence, times: u64, now: Timestamp, uid: St
             "name": &*key.name,
             "namespace": &*key.namespace,
             "uid": uid,
-            "creationTimestamp": stamp(now),
+            "creationTimestamp": stamp(occurrence.at),
         },
         "involvedObject": involved,
         "reason": occurrence.reason,
         "message": occurrence.message,
         "type": type_name(occurrence.event_type),
         "count": times,
-        "firstTimestamp": stamp(now),
-        "lastTimestamp": stamp(now),
+        "firstTimestamp": stamp(occurrence.at),
+        "lastTimestamp": stamp(occurrence.at),
         "eventTime": null,
         "source": { "component": occurrence.component },
         "reportingComponent": occurrence.component,
@@ -160,6 +155,7 @@ mod tests {
             reason: "FailedScheduling",
             message: message.to_owned(),
             component: "default-scheduler",
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -169,8 +165,9 @@ mod tests {
     }
 
     fn record(snapshot: &Snapshot, batch: &[Occurrence], second: i64) -> Snapshot {
-        let now = Timestamp::from_second(second).unwrap();
-        let ops = merge(snapshot, batch, now, || "uid".to_owned());
+        let at = Timestamp::from_second(second).unwrap();
+        let batch: Vec<_> = batch.iter().map(|occurrence| Occurrence { at, ..occurrence.clone() }).collect();
+        let ops = merge(snapshot, &batch, || "uid".to_owned());
         snapshot.apply(&Transaction { ops }).unwrap().0
     }
 
@@ -201,13 +198,13 @@ mod tests {
     #[test]
     fn a_namespace_that_is_gone_takes_no_events() {
         let gone = Snapshot::default();
-        assert!(merge(&gone, &[occurrence("no room")], Timestamp::UNIX_EPOCH, String::new).is_empty());
+        assert!(merge(&gone, &[occurrence("no room")], String::new).is_empty());
     }
 
     #[test]
     fn a_long_name_is_cut_to_a_valid_one() {
         let mut long = occurrence("x");
         long.about = Key::new("pods", "default", &"n".repeat(253));
-        assert_eq!(new_key(&long, Timestamp::now(), 0).name.len(), 253);
+        assert_eq!(new_key(&long, 0).name.len(), 253);
     }
 }

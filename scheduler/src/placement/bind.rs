@@ -18,21 +18,29 @@ pub(super) struct Decision {
 
 /// Where every waiting pod goes, and for those that go nowhere the reason, if it is not the one that they already show.
 pub(super) fn decide(plan: &PlacementPlan, snapshot: &Snapshot, now: Timestamp) -> Vec<Decision> {
+    let at = now;
     let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let bound = plan.bindings.iter().filter_map(|binding| {
         let pod = snapshot.get(&binding.pod)?;
         let value = binding.apply(pod, &now);
-        Some(decision(pod, value, EventType::Normal, Binding::REASON, binding.message()))
+        Some(decision(pod, value, EventType::Normal, Binding::REASON, binding.message(), at))
     });
     let refused = plan.refusals.iter().filter_map(|refusal| {
         let pod = snapshot.get(&refusal.pod)?;
         let value = refusal.apply(pod, &now)?;
-        Some(decision(pod, value, EventType::Warning, Refusal::REASON, refusal.message.clone()))
+        Some(decision(pod, value, EventType::Warning, Refusal::REASON, refusal.message.clone(), at))
     });
     bound.chain(refused).collect()
 }
 
-fn decision(pod: &Object, value: Value, event_type: EventType, reason: &'static str, message: String) -> Decision {
+fn decision(
+    pod: &Object,
+    value: Value,
+    event_type: EventType,
+    reason: &'static str,
+    message: String,
+    at: Timestamp,
+) -> Decision {
     let key = pod.key().clone();
     let occurrence = Occurrence {
         about: key.clone(),
@@ -43,6 +51,7 @@ fn decision(pod: &Object, value: Value, event_type: EventType, reason: &'static 
         reason,
         message,
         component: COMPONENT,
+        at,
     };
     let op = Op::Put { key: key.clone(), value, precondition: Precondition::Revision(pod.revision()) };
     Decision { pod: key, op, occurrence }
