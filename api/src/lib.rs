@@ -31,6 +31,7 @@ pub mod jsonpath;
 pub mod kind;
 pub mod names;
 pub mod patch;
+pub mod pod_references;
 pub mod quantity;
 pub mod schema;
 pub mod selector;

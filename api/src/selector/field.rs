@@ -23,15 +23,22 @@ pub struct FieldTerm {
 impl FieldSelector {
     /// `allowed` are the paths that the kind can be selected by; another one is a `BadRequest`, as is bad syntax.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, Status> {
-        let mut terms = Vec::new();
-        for part in split_terms(text).into_iter().filter(|part| !part.is_empty()) {
-            let term = FieldTerm::parse(part)
-                .ok_or_else(|| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")))?;
-            if !allowed.contains(&term.field.as_str()) {
-                return Err(Status::bad_request(format!("field label not supported: {}", term.field)));
-            }
-            terms.push(term);
+        let selector = Self::read(text)?;
+        match selector.terms.iter().find(|term| !allowed.contains(&term.field.as_str())) {
+            Some(term) => Err(Status::bad_request(format!("field label not supported: {}", term.field))),
+            None => Ok(selector),
         }
+    }
+
+    /// The name of the only object that `text` can select, whatever the kind.
+    pub fn required_name(text: &str) -> Option<String> {
+        Self::read(text).ok()?.required("metadata.name").map(str::to_owned)
+    }
+
+    fn read(text: &str) -> Result<Self, Status> {
+        let refused = |part| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"));
+        let parts = split_terms(text).into_iter().filter(|part| !part.is_empty());
+        let terms = parts.map(|part| FieldTerm::parse(part).ok_or_else(|| refused(part))).collect::<Result<_, _>>()?;
         Ok(Self { terms })
     }
 

@@ -1,13 +1,14 @@
 //! Logins in Docker's formats, out of `imagePullSecrets`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
 use crate::Credential;
-use crate::sources::SourceData;
+use crate::sources::{SourceData, SourceKind, SourceRef};
 
 #[derive(Deserialize)]
 struct DockerConfig {
@@ -21,6 +22,12 @@ struct Auth {
     password: String,
     /// `base64(username:password)`, which wins.
     auth: String,
+}
+
+/// The Secrets that the pod's images are pulled with.
+pub(crate) fn references(pod: &Pod) -> BTreeSet<SourceRef> {
+    let secrets = pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
+    secrets.map(|secret| SourceRef::new(SourceKind::Secret, &secret.name)).collect()
 }
 
 /// What cannot be read is left out: the registry will say that it wants a login.

@@ -7,8 +7,8 @@
 //! or I/O, so that a simulator can run it alone. Around it is one task a pod, which plans, carries the plan out in jobs,
 //! and observes how they end; and one task that compares the pods of the API with those that have a task.
 //!
-//! **Tasks.** Pods' watch; one a pod; the Node object; its Lease; status reports; events; Services; one a kind and
-//! namespace for ConfigMaps and Secrets in use; one a running container for its log, and one a log that is being read.
+//! **Tasks.** Pods' watch; one a pod; the Node object; its Lease; status reports; events; Services; one for each
+//! ConfigMap and Secret in use; one a running container for its log, and one a log that is being read.
 //!
 //! **Invariants.** A container runs at most once at a time, and its restart count only grows. The server being away stops
 //! nothing: pods run on and restart from what is cached in memory and below the data directory, from which a restarted

@@ -25,7 +25,7 @@ use crate::parts::Parts;
 use crate::programs::Prepared;
 use crate::sources::{SourceChanges, SourceRef};
 use crate::volumes::{self, MountedVolumes};
-use crate::{Container, Exit, PodUid, env};
+use crate::{Container, Exit, PodUid, credentials, env};
 
 /// Planning again after acting gives nothing new; more rounds than this are a bug.
 const ROUNDS_MAX: usize = 16;
@@ -300,6 +300,7 @@ impl PodTask {
         let spec = self.pod.spec.as_ref();
         let containers = spec.map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
         refs.extend(containers.into_iter().flatten().flat_map(env::references));
+        refs.extend(credentials::references(&self.pod));
         if refs != self.sources {
             self.source_changes = self.parts.sources.subscribe(self.namespace(), &refs);
             self.sources = refs;

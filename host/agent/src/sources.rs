@@ -1,14 +1,14 @@
-//! ConfigMaps and Secrets of the namespaces that have pods here, watched, and kept on disk for when the server is away.
+//! ConfigMaps and Secrets that pods here name, watched, and kept on disk for when the server is away.
 //!
-//! One watch a kind and namespace, started by the first pod that refers to one and ended with the last. What a pod has
-//! used is also written below `<data>/objects`, readable by the owner only.
+//! One watch an object, started by the first pod that names it and ended with the last. What a pod has used is also
+//! written below `<data>/objects`, readable by the owner only.
 
 mod disk;
-mod scope;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures::future;
@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use disk::Disk;
-use scope::Scope;
+use watched::Watched;
 
 use crate::tokens::Tokens;
 
-/// So long a pod waits for the first list of its namespace before it takes what is on disk.
+/// So long a pod waits for the server's first word of an object before it takes what is on disk.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(2);
 /// Objects of one pod that are asked for at once.
 const LOOKUPS_MAX: usize = 16;
@@ -63,14 +63,13 @@ pub(crate) struct Gathered {
 pub(crate) struct SourceCache {
     client: kube::Client,
     disk: Disk,
-    scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
+    /// By namespace and reference. Those who use an object keep its watch alive.
+    watched: Mutex<HashMap<(String, SourceRef), Weak<Watched>>>,
 }
-
-type ScopeKey = (SourceKind, String);
 
 impl SourceCache {
     pub(crate) fn new(client: kube::Client, dir: PathBuf) -> Self {
-        Self { client, disk: Disk::new(dir), scopes: Mutex::default() }
+        Self { client, disk: Disk::new(dir), watched: Mutex::default() }
     }
 
     /// Looks up everything that `refs` names.
@@ -84,22 +83,16 @@ impl SourceCache {
         Gathered { namespace: namespace.to_owned(), objects, tokens: Tokens::new() }
     }
 
-    /// Wakes when something of these kinds changes in the namespace.
+    /// Wakes when one of these changes, and keeps them watched as long as it lives.
     pub(crate) fn subscribe(&self, namespace: &str, refs: &BTreeSet<SourceRef>) -> SourceChanges {
-        let kinds: BTreeSet<_> = refs.iter().map(|source| source.kind).collect();
-        SourceChanges(kinds.into_iter().map(|kind| self.scope(kind, namespace).subscribe()).collect())
-    }
-
-    /// Ends the watches of namespaces that have no pods here any more.
-    pub(crate) fn retain(&self, is_used: impl Fn(&str) -> bool) {
-        self.scopes.lock().expect("no panic while held").retain(|(_, namespace), _| is_used(namespace));
+        let watched = refs.iter().map(|source| self.watched(namespace, source));
+        SourceChanges(watched.map(|watched| (watched.subscribe(), watched)).collect())
     }
 
     async fn get(&self, namespace: &str, source: &SourceRef) -> Lookup {
-        let scope = self.scope(source.kind, namespace);
-        let synced = tokio::time::timeout(SYNC_TIMEOUT, scope.synced()).await.unwrap_or(false);
-        let known = scope.get(&source.name);
-        let found = match known {
+        let watched = self.watched(namespace, source);
+        let synced = tokio::time::timeout(SYNC_TIMEOUT, watched.synced()).await.unwrap_or(false);
+        let found = match watched.get() {
             Some(data) => Some(Ok(data)),
             // Perhaps it was made this instant and the watch is yet to say so.
             None if synced => self.fetch(namespace, source).await,
@@ -133,25 +126,29 @@ impl SourceCache {
         found.map_err(|error| error.to_string()).transpose().map(|found| found.map(Arc::new))
     }
 
-    fn scope(&self, kind: SourceKind, namespace: &str) -> Arc<Scope> {
-        let mut scopes = self.scopes.lock().expect("no panic while held");
-        let scope = scopes.entry((kind, namespace.to_owned()));
-        scope.or_insert_with(|| Arc::new(Scope::spawn(&self.client, kind, namespace))).clone()
+    fn watched(&self, namespace: &str, source: &SourceRef) -> Arc<Watched> {
+        let mut all = self.watched.lock().expect("no panic while held");
+        let key = (namespace.to_owned(), source.clone());
+        if let Some(watched) = all.get(&key).and_then(Weak::upgrade) {
+            return watched;
+        }
+        all.retain(|_, watched| watched.strong_count() > 0);
+        let watched = Arc::new(Watched::spawn(&self.client, namespace, source));
+        all.insert(key, Arc::downgrade(&watched));
+        watched
     }
 }
 
 /// Level-triggered: says only that it is time to look again.
-pub(crate) struct SourceChanges(Vec<watch::Receiver<scope::Progress>>);
+pub(crate) struct SourceChanges(Vec<(watch::Receiver<watched::Progress>, Arc<Watched>)>);
 
 impl SourceChanges {
     /// Never resolves without anything to watch. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
-        // A scope that was dropped has no more to say.
-        self.0.retain(|receiver| receiver.has_changed().is_ok());
         if self.0.is_empty() {
             return future::pending().await;
         }
-        let waits = self.0.iter_mut().map(|receiver| Box::pin(receiver.changed()));
+        let waits = self.0.iter_mut().map(|(receiver, _)| Box::pin(receiver.changed()));
         let _ = future::select_all(waits).await;
     }
 }

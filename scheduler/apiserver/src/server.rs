@@ -159,10 +159,10 @@ fn admit(server: &ApiServer, request: &Request) -> Result<(Identity, Target), St
     if let Some(stranger) = request.extensions().get::<Arc<Stranger>>() {
         stranger.vouch();
     }
-    let watching = Query::parse(request.uri().query().unwrap_or_default()).flag("watch");
-    let target =
-        Target::parse(request.method(), request.uri().path(), watching).ok_or_else(rest::method_not_allowed)?;
-    authz::authorize(&identity, &target, &snapshot)?;
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let target = Target::parse(request.method(), request.uri().path(), query.flag("watch"))
+        .ok_or_else(rest::method_not_allowed)?;
+    authz::authorize(&identity, &target.narrowed(&query), &snapshot)?;
     Ok((identity, target))
 }
 

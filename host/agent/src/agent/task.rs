@@ -191,9 +191,6 @@ impl AgentTask {
 
     fn forget(&mut self, uid: PodUid) {
         self.pods.remove(&uid);
-        let used: HashSet<String> =
-            self.pods.values().filter_map(|order| order.borrow().pod.metadata.namespace.clone()).collect();
-        self.parts.sources.retain(|namespace| used.contains(namespace));
     }
 
     async fn stop(&mut self, drain: Duration) {

@@ -15,7 +15,6 @@ use crate::lifecycle::{Action, Intent, KillReason, Observation, ProbeKind, Run};
 use crate::logs::{LiveLog, LogOwner};
 use crate::programs::{Prepared, Progress, PullPolicy};
 use crate::retry::{is_conflict, is_not_found};
-use crate::sources::{SourceKind, SourceRef};
 use crate::volumes::{self, MountedVolumes};
 use crate::{Container, ContainerSpec, Credential, PodIdentity, RequestFault, Stdin};
 
@@ -199,9 +198,7 @@ impl Context {
     }
 
     async fn credentials(&self) -> Vec<Credential> {
-        let secrets = self.pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
-        let refs: std::collections::BTreeSet<_> =
-            secrets.map(|secret| SourceRef::new(SourceKind::Secret, &secret.name)).collect();
+        let refs = crate::credentials::references(&self.pod);
         if refs.is_empty() {
             return Vec::new();
         }

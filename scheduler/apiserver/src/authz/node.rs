@@ -1,8 +1,7 @@
-//! What a node needs, and no more. After Kubernetes' Node authorizer and `NodeRestriction`; Secrets and ConfigMaps are
-//! not narrowed down to those that the node's pods name.
+//! What a node needs, and no more. After Kubernetes' Node authorizer and `NodeRestriction`.
 
 use serde_json::Value;
-use wasmk_api::{Key, Snapshot};
+use wasmk_api::{Key, ResourceName, Snapshot, pod_references};
 
 use super::What;
 use crate::request::ResourcePath;
@@ -24,6 +23,8 @@ enum On {
     OwnLease,
     /// Pods that are bound to the node.
     OwnPods,
+    /// The Secret or ConfigMap that such a pod names.
+    NamedByOwnPods,
 }
 
 const READ: &[&str] = &["get", "list", "watch"];
@@ -32,10 +33,11 @@ const WRITE: &[&str] = &["create", "update", "patch"];
 const RULES: &[Rule] = &[
     Rule {
         group: "",
-        resources: &["pods", "services", "nodes", "configmaps", "secrets", "namespaces", "serviceaccounts"],
+        resources: &["pods", "services", "nodes", "namespaces", "serviceaccounts"],
         verbs: READ,
         on: On::Every,
     },
+    Rule { group: "", resources: &["configmaps", "secrets"], verbs: READ, on: On::NamedByOwnPods },
     Rule { group: "discovery.k8s.io", resources: &["endpointslices"], verbs: READ, on: On::Every },
     Rule { group: "apps", resources: &["replicasets", "deployments"], verbs: READ, on: On::Every },
     Rule { group: "", resources: &["nodes", "nodes/status"], verbs: WRITE, on: On::OwnName },
@@ -79,6 +81,21 @@ fn may_object(node: &str, verb: &str, path: &ResourcePath, snapshot: &Snapshot) 
         On::OwnPods => snapshot
             .get(&Key::new("pods", &path.namespace, &path.name))
             .is_none_or(|pod| pod.value()["spec"]["nodeName"] == node),
+        On::NamedByOwnPods => is_named(node, path, snapshot),
+    })
+}
+
+/// Whether a pod of the node names what `path` is about. A list or a watch is about one object if its field selector says
+/// so.
+fn is_named(node: &str, path: &ResourcePath, snapshot: &Snapshot) -> bool {
+    if path.name.is_empty() || path.namespace.is_empty() {
+        return false;
+    }
+    let (pods, is_secret) = (ResourceName::from("pods"), path.resource == "secrets");
+    let mut own = snapshot.list(&pods, Some(&path.namespace)).filter(|pod| pod.value()["spec"]["nodeName"] == node);
+    own.any(|pod| match is_secret {
+        true => pod_references::secrets(pod.value()).any(|name| name == path.name),
+        false => pod_references::config_maps(pod.value()).any(|name| name == path.name),
     })
 }
 

@@ -2,6 +2,9 @@ use serde_json::{Value, json};
 use wasmk_api::write::{self, FieldValidation, Propagation};
 use wasmk_api::{Cause, Reason, Status, schema};
 
+/// Read in two places, which must agree: what is asked for, and whether it may be.
+pub(super) const FIELD_SELECTOR: &str = "fieldSelector";
+
 /// The query of a request, decoded; the first of several values counts, except where Kubernetes reads them all.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -79,7 +82,7 @@ impl ListOptions {
     fn read(query: &Query, watch: bool) -> Result<Self, Status> {
         let options = Self {
             label_selector: query.text("labelSelector").unwrap_or_default().to_owned(),
-            field_selector: query.text("fieldSelector").unwrap_or_default().to_owned(),
+            field_selector: query.text(FIELD_SELECTOR).unwrap_or_default().to_owned(),
             limit: query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0),
             continue_token: query.text("continue").map(str::to_owned),
             resource_version: query.text("resourceVersion").map(parse_resource_version).transpose()?,

@@ -1,4 +1,10 @@
+use std::borrow::Cow;
+
 use http::Method;
+use wasmk_api::FieldSelector;
+
+use super::Query;
+use super::options::FIELD_SELECTOR;
 
 /// What a request is about, read from its method and path alone. Source: `RequestInfoFactory` of k8s.io/apiserver.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +83,21 @@ fn without_watch_prefix(path: &str) -> Option<String> {
 }
 
 impl Target {
+    /// What rights are needed for: a list, watch or deletion whose field selector asks for one name is about that object.
+    pub(crate) fn narrowed(&self, query: &Query) -> Cow<'_, Self> {
+        let selector = || query.text(FIELD_SELECTOR).and_then(FieldSelector::required_name);
+        match &self.resource {
+            Some(resource) if resource.name.is_empty() && self.verb.is_of_many() => match selector() {
+                Some(name) => {
+                    let resource = Some(ResourcePath { name, ..resource.clone() });
+                    Cow::Owned(Self { resource, ..self.clone() })
+                }
+                None => Cow::Borrowed(self),
+            },
+            _ => Cow::Borrowed(self),
+        }
+    }
+
     /// As rules and refusals name it; paths that are not about objects have the method's name.
     pub(crate) fn verb_name(&self) -> &'static str {
         match (&self.resource, self.verb) {
@@ -99,6 +120,10 @@ impl Verb {
             Self::Delete => "delete",
             Self::DeleteCollection => "deletecollection",
         }
+    }
+
+    fn is_of_many(self) -> bool {
+        matches!(self, Self::List | Self::Watch | Self::DeleteCollection)
     }
 
     pub(crate) fn is_read(self) -> bool {

@@ -63,6 +63,39 @@ async fn a_node_changes_nothing_but_annotations_of_its_pods() {
 }
 
 #[tokio::test]
+async fn a_node_lists_and_watches_only_what_its_pods_name() {
+    let server = Server::start().await;
+    for name in ["used", "unused"] {
+        let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+        server.post(CONFIGMAPS, config).await.expect(201);
+    }
+    let mut bound = pod("p");
+    bound["spec"]["nodeName"] = json!("a");
+    bound["spec"]["volumes"] = json!([{"name": "v", "configMap": {"name": "used"}}]);
+    server.post(PODS, bound).await.expect(201);
+    let list = |user: &'static str, query: &'static str| {
+        let server = &server;
+        async move {
+            let node = server.as_user(user, &["system:nodes"]);
+            node.send(Method::GET, &format!("{CONFIGMAPS}{query}"), &[], "").await
+        }
+    };
+    let found = list("system:node:a", "?fieldSelector=metadata.name%3Dused").await.expect(200);
+    assert_eq!(found["items"][0]["metadata"]["name"], "used");
+    let watch = list("system:node:a", "?fieldSelector=metadata.name%3Dused&watch=1&timeoutSeconds=1").await;
+    assert_eq!(watch.code, 200);
+    for (user, query) in [
+        ("system:node:b", "?fieldSelector=metadata.name%3Dused"),
+        ("system:node:a", "?fieldSelector=metadata.name%3Dunused"),
+        ("system:node:a", "?fieldSelector=metadata.name!%3Dunused"),
+        ("system:node:a", "?fieldSelector=&fieldSelector=metadata.name%3Dused"),
+        ("system:node:a", ""),
+    ] {
+        assert_eq!(list(user, query).await.code, 403, "{user} {query}");
+    }
+}
+
+#[tokio::test]
 async fn the_registry_gets_its_own_paths() {
     let server = Server::start().await;
     assert_eq!(server.get("/v2/hello/manifests/v1").await.text(), "registry");

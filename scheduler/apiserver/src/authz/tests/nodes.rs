@@ -9,11 +9,13 @@ fn node(name: &str) -> Identity {
 }
 
 fn may(identity: &Identity, method: &str, path: &str) -> Result<(), Status> {
-    let pod = |name: &str, node: &str| {
+    let pod = |name: &str, node: &str, secret: &str| {
         let key = Key::new("pods", "default", name);
-        Object::new(key, 1, json!({"metadata": {}, "spec": {"nodeName": node}}))
+        let volumes =
+            json!([{"name": "v", "secret": {"secretName": secret}}, {"name": "c", "configMap": {"name": "c"}}]);
+        Object::new(key, 1, json!({"metadata": {}, "spec": {"nodeName": node, "volumes": volumes}}))
     };
-    let snapshot = Snapshot::from_objects(1, [pod("mine", "a"), pod("theirs", "b")]);
+    let snapshot = Snapshot::from_objects(1, [pod("mine", "a", "s"), pod("theirs", "b", "other")]);
     may_in(&snapshot, identity, method, path)
 }
 
@@ -22,6 +24,7 @@ fn a_node_does_its_own_work() {
     for (method, path) in [
         ("GET", "/api/v1/pods"),
         ("GET", "/api/v1/namespaces/default/secrets/s"),
+        ("GET", "/api/v1/namespaces/default/configmaps/c"),
         ("GET", "/apis/discovery.k8s.io/v1/endpointslices"),
         ("POST", "/api/v1/nodes"),
         ("PATCH", "/api/v1/nodes/a/status"),
@@ -39,6 +42,11 @@ fn a_node_does_its_own_work() {
 #[test]
 fn a_node_does_no_other_work() {
     for (method, path) in [
+        ("GET", "/api/v1/namespaces/default/secrets/other"),
+        ("GET", "/api/v1/namespaces/default/configmaps/s"),
+        ("GET", "/api/v1/namespaces/elsewhere/secrets/s"),
+        ("GET", "/api/v1/namespaces/default/secrets"),
+        ("GET", "/api/v1/secrets"),
         ("PATCH", "/api/v1/nodes/b/status"),
         ("DELETE", "/api/v1/nodes/a"),
         ("PUT", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/b"),
