@@ -166,6 +166,22 @@ pub fn check_ip(text: &str) -> Vec<String> {
     }
 }
 
+/// An address that traffic can be led to. Source: `ValidateEndpointIP`; loopback addresses are let through, for the API
+/// of a cluster on one machine has one.
+pub fn check_endpoint_ip(text: &str) -> Vec<String> {
+    let fault = match text.parse::<IpAddr>() {
+        Err(_) => return check_ip(text),
+        Ok(ip) if ip.is_unspecified() => "may not be unspecified (0.0.0.0 or ::)",
+        Ok(IpAddr::V4(ip)) if ip.is_link_local() => "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+        Ok(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
+            "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+        }
+        Ok(ip) if ip.is_multicast() => "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+        Ok(_) => return Vec::new(),
+    };
+    vec![fault.to_owned()]
+}
+
 /// What every name must be to fit into a URL's path.
 pub fn check_path_segment(name: &str) -> Vec<String> {
     if name == "." || name == ".." {
@@ -240,6 +256,11 @@ mod tests {
         check(check_config_key, &["a.b", "_A-", ".x", "a..b"], &["", ".", "..", "..x", "a/b", "a b"]);
         check(check_port_name, &["http", "a-1", "0a"], &["", "80", "-a", "a-", "a--b", "A", "abcdefghijklmnop"]);
         check(check_ip, &["10.0.0.1", "::1"], &["", "10.0.0", "x"]);
+        check(
+            check_endpoint_ip,
+            &["10.0.0.1", "127.0.0.1"],
+            &["x", "0.0.0.0", "::", "169.254.1.1", "fe80::1", "224.0.0.1"],
+        );
         check(check_path_segment, &["a:b"], &[".", "..", "a/b", "a%b"]);
     }
 

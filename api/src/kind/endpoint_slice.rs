@@ -43,7 +43,7 @@ fn validate(slice: &Field, faults: &mut Faults) {
             let text = address.text();
             match address_type.text() {
                 "IPv6" if text.parse::<Ipv6Addr>().is_err() => faults.invalid(&address, "must be an IPv6 address"),
-                "IPv4" => faults.named(&address, names::check_ip(text)),
+                "IPv4" | "IPv6" => faults.named(&address, names::check_endpoint_ip(text)),
                 "FQDN" => faults.named(&address, names::check_dns1123_subdomain(text)),
                 _ => {}
             }

@@ -31,7 +31,7 @@ fn validate(subset: &Field, faults: &mut Faults) {
     }
     for address in lists.iter().flat_map(Field::items) {
         let ip = address.get("ip");
-        faults.named(&ip, names::check_ip(ip.text()));
+        faults.named(&ip, names::check_endpoint_ip(ip.text()));
         let host = address.get("hostname");
         if !host.is_empty() {
             faults.named(&host, names::check_dns1123_label(host.text()));

@@ -30,9 +30,9 @@ impl FieldSelector {
         }
     }
 
-    /// The name of the only object that `text` can select, whatever the kind.
-    pub fn required_name(text: &str) -> Option<String> {
-        Self::read(text).ok()?.required("metadata.name").map(str::to_owned)
+    /// For whoever does not know the kind yet; `None` for what is no selector of any.
+    pub fn of_any(text: &str) -> Option<Self> {
+        Self::read(text).ok()
     }
 
     fn read(text: &str) -> Result<Self, Status> {

@@ -1,6 +1,6 @@
 //! How a machine becomes a node: it fetches the authority, checks it against its token, and has its key certified.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Json;
@@ -16,6 +16,9 @@ use wasmk_api::{Key, Reason, Status, names};
 use crate::ApiServer;
 use crate::request::read_body;
 use crate::respond::status_response;
+
+/// Where guests find the API; it is in the server's own certificate.
+const API_SERVICE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 43, 0, 1));
 
 /// `GET /cacerts`: the authority's certificate. Public, as the asker cannot verify anything yet.
 pub(crate) async fn ca_certificates(State(server): State<Arc<ApiServer>>) -> Response {
@@ -58,6 +61,7 @@ async fn certify(server: &ApiServer, headers: &HeaderMap, body: axum::body::Body
         .map_err(|error| Status::bad_request(format!("decode the join request: {error}")))?;
     check_node_name(&request.node_name)?;
     check_node_is_free(server, &request.node_name)?;
+    check_addresses(server, &request)?;
     let authority = &server.settings.authority;
     let certificate = authority
         .sign_node(&request.csr, &request.node_name, &request.addresses, Timestamp::now())
@@ -79,6 +83,32 @@ fn check_node_is_free(server: &ApiServer, name: &str) -> Result<(), Status> {
             format!("node {name:?} is at work already; choose another name by --name, or wait until it is not ready"),
         )),
     }
+}
+
+/// The certificate speaks for the addresses in it: whoever has the join secret is not the API server because of it, nor
+/// another node.
+fn check_addresses(server: &ApiServer, request: &JoinRequest) -> Result<(), Status> {
+    let (snapshot, nodes) = (server.store.snapshot(), "nodes".into());
+    let taken_by = |address: &IpAddr| {
+        let text = address.to_string();
+        let mut others = snapshot.list(&nodes, None).filter(|node| node.name() != request.node_name);
+        others.find(|node| {
+            let addresses = node.value()["status"]["addresses"].as_array();
+            addresses.into_iter().flatten().any(|one| one["type"] == "InternalIP" && one["address"] == text.as_str())
+        })
+    };
+    for address in &request.addresses {
+        if *address == API_SERVICE_ADDRESS {
+            let message =
+                format!("{address} is the address of the API server, not of a node; choose another by --node-ip");
+            return Err(Status::bad_request(message));
+        }
+        if let Some(other) = taken_by(address).filter(|_| !address.is_loopback()) {
+            let message = format!("{address} is the address of node {:?}; choose another by --node-ip", other.name());
+            return Err(Status::new(Reason::Conflict, message));
+        }
+    }
+    Ok(())
 }
 
 /// A node's name becomes part of its certificate's subject and of many objects' fields.

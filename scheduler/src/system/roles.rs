@@ -19,7 +19,6 @@ const WORKLOADS: &[(&str, &[&str])] = &[
         "",
         &[
             "configmaps",
-            "endpoints",
             "persistentvolumeclaims",
             "pods",
             "replicationcontrollers",
@@ -52,6 +51,8 @@ const VIEWED: &[(&str, &[&str])] = &[
         "",
         &[
             "bindings",
+            // Whoever writes these leads the traffic of Services; CVE-2021-25740.
+            "endpoints",
             "events",
             "limitranges",
             "namespaces",

@@ -37,7 +37,7 @@ impl<'a> Attributes<'a> {
             group => format!("{}.{group}", path.resource),
         };
         let subject = if path.name.is_empty() { qualified } else { format!("{qualified} \"{}\"", path.name) };
-        let place = match path.namespace.as_str() {
+        let place = match path.rights_namespace() {
             "" => "at the cluster scope".to_owned(),
             namespace => format!("in the namespace \"{namespace}\""),
         };

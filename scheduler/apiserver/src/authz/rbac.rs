@@ -17,7 +17,7 @@ static CLUSTER_BINDINGS: LazyLock<ResourceName> =
 /// How the attributes come to be allowed, in Kubernetes' words; `None` when nothing grants them.
 pub(super) fn grant(attributes: &Attributes, snapshot: &Snapshot) -> Option<String> {
     let namespace = match attributes.what {
-        What::Resource(path) => path.namespace.as_str(),
+        What::Resource(path) => path.rights_namespace(),
         What::Path(_) => "",
     };
     let mut grants = grants(attributes.identity, namespace, snapshot);

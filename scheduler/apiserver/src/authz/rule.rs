@@ -21,32 +21,40 @@ pub(super) fn allows(rule: &Value, verb: &str, what: &What) -> bool {
 }
 
 /// What `wanted` allows and none of `owned` does, as rules about one verb and one thing each.
-pub(super) fn missing(owned: &[&Value], wanted: &Value) -> Vec<Value> {
-    let pieces = pieces(wanted);
-    pieces.into_iter().filter(|piece| !owned.iter().any(|rule| covers(rule, piece))).collect()
+pub(super) fn missing(owned: &[&Value], wanted: &Value) -> impl Iterator<Item = Value> {
+    pieces(wanted).filter(|piece| !owned.iter().any(|rule| covers(rule, piece)))
+}
+
+/// How many pieces [`missing`] has to look at.
+pub(super) fn size(rule: &Value) -> usize {
+    let count = |field: &str| texts(rule, field).count();
+    let things = count("apiGroups").saturating_mul(count("resources")).saturating_mul(count("resourceNames").max(1));
+    count("verbs").saturating_mul(things.saturating_add(count("nonResourceURLs")))
 }
 
 /// `rule` taken apart: a rule for each verb and resource (in its group, by its name), or verb and path.
-fn pieces(rule: &Value) -> Vec<Value> {
-    let mut pieces = Vec::new();
-    for verb in texts(rule, "verbs") {
-        pieces.extend(texts(rule, "nonResourceURLs").map(|url| json!({"nonResourceURLs": [url], "verbs": [verb]})));
-        for group in texts(rule, "apiGroups") {
-            for resource in texts(rule, "resources") {
-                let piece = json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
-                let mut named = texts(rule, "resourceNames").peekable();
-                if named.peek().is_none() {
-                    pieces.push(piece.clone());
-                }
-                pieces.extend(named.map(|name| {
-                    let mut piece = piece.clone();
-                    piece["resourceNames"] = json!([name]);
-                    piece
-                }));
-            }
-        }
-    }
-    pieces
+fn pieces(rule: &Value) -> impl Iterator<Item = Value> {
+    texts(rule, "verbs").flat_map(move |verb| {
+        let urls = texts(rule, "nonResourceURLs").map(move |url| json!({"nonResourceURLs": [url], "verbs": [verb]}));
+        let resources = texts(rule, "apiGroups").flat_map(move |group| {
+            texts(rule, "resources").flat_map(move |resource| {
+                names_of(rule).map(move |name| match name {
+                    None => json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]}),
+                    Some(name) => {
+                        json!({"apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": [verb]})
+                    }
+                })
+            })
+        });
+        urls.chain(resources)
+    })
+}
+
+/// Each of the resource names; one `None` when the rule is about all.
+fn names_of(rule: &Value) -> impl Iterator<Item = Option<&str>> {
+    let mut named = texts(rule, "resourceNames").map(Some).peekable();
+    let all = named.peek().is_none().then_some(None);
+    named.chain(all)
 }
 
 /// `piece` has at most one of each.

@@ -39,6 +39,8 @@ pub(crate) struct ResourcePath {
     pub(crate) subresource: String,
     /// Below `proxy`, as it was sent: empty, or from the slash on.
     pub(crate) tail: String,
+    /// Which of many are meant; of what rights are needed for alone, see [`Target::narrowed`].
+    pub(crate) fields: FieldSelector,
 }
 
 impl Target {
@@ -85,15 +87,13 @@ fn without_watch_prefix(path: &str) -> Option<String> {
 impl Target {
     /// What rights are needed for: a list, watch or deletion whose field selector asks for one name is about that object.
     pub(crate) fn narrowed(&self, query: &Query) -> Cow<'_, Self> {
-        let selector = || query.text(FIELD_SELECTOR).and_then(FieldSelector::required_name);
-        match &self.resource {
-            Some(resource) if resource.name.is_empty() && self.verb.is_of_many() => match selector() {
-                Some(name) => {
-                    let resource = Some(ResourcePath { name, ..resource.clone() });
-                    Cow::Owned(Self { resource, ..self.clone() })
-                }
-                None => Cow::Borrowed(self),
-            },
+        let of_many = self.resource.as_ref().filter(|path| path.name.is_empty() && self.verb.is_of_many());
+        let selector = || FieldSelector::of_any(query.text(FIELD_SELECTOR)?);
+        match (of_many, of_many.and_then(|_| selector())) {
+            (Some(path), Some(fields)) => {
+                let name = fields.required("metadata.name").unwrap_or_default().to_owned();
+                Cow::Owned(Self { resource: Some(ResourcePath { name, fields, ..path.clone() }), ..self.clone() })
+            }
             _ => Cow::Borrowed(self),
         }
     }
@@ -158,7 +158,13 @@ impl ResourcePath {
         };
         let [group, version, namespace, resource, name, subresource] =
             [group, version, namespace, resource, name, subresource].map(decode);
-        Some(Self { group, version, namespace, resource, name, subresource, tail })
+        Some(Self { group, version, namespace, resource, name, subresource, tail, fields: FieldSelector::default() })
+    }
+
+    /// Where the rights to it are looked for: a namespace lies in itself.
+    pub(crate) fn rights_namespace(&self) -> &str {
+        let is_namespace = self.group.is_empty() && self.resource == "namespaces" && self.namespace.is_empty();
+        if is_namespace { &self.name } else { &self.namespace }
     }
 
     /// `pods` or `pods/log`.

@@ -11,6 +11,7 @@ use super::chance::Chance;
 use super::commit::{Plan, commit};
 use super::list::{Page, list};
 use super::{Call, Presenter, Selection};
+use crate::authz;
 use crate::request::{Body, DeleteOptions, ListOptions};
 
 /// What a deletion did.
@@ -54,6 +55,8 @@ pub(super) async fn delete_object(call: &Call, key: &Key, options: &DeleteOption
     let plan = |snapshot: &Snapshot, chance: &Chance| {
         let missing = || Status::not_found(call.kind.plural, call.kind.group, &key.name);
         let old = snapshot.get(key).ok_or_else(missing)?;
+        // The request was let in on the word of an older snapshot.
+        authz::admit_write(&call.identity, &call.target(), snapshot, Some(old.value()), old.value())?;
         let context = chance.context(call, snapshot, None, FieldValidation::Ignore);
         Ok(Plan::of(old, write::delete(call.kind, old, &options.write, &context)?))
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wasmk_api::{Cause, Snapshot, Status};
+use wasmk_api::{Cause, FieldSelector, Snapshot, Status};
 
 use crate::Identity;
 use crate::authz::{self, Attributes, What};
@@ -85,6 +85,7 @@ fn decide(identity: &Identity, spec: &Value, snapshot: &Snapshot) -> Value {
             name: of(resource, "name"),
             subresource: of(resource, "subresource"),
             tail: String::new(),
+            fields: FieldSelector::default(),
         };
         let verb = of(resource, "verb");
         authz::decide(&Attributes { identity, verb: &verb, what: What::Resource(&asked) }, snapshot)

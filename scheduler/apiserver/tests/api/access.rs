@@ -59,7 +59,101 @@ async fn a_node_changes_nothing_but_annotations_of_its_pods() {
     patch("system:node:a", annotate.clone()).await.expect(200);
     patch("system:node:b", annotate).await.expect_failure(403, "Forbidden");
     let relabel = json!({"metadata": {"labels": {"app": "stolen"}}});
-    patch("system:node:a", relabel).await.expect_failure(403, "Forbidden");
+    patch("system:node:a", relabel.clone()).await.expect_failure(403, "Forbidden");
+    let node = server.as_user("system:node:a", &["system:nodes"]);
+    let path = format!("{path}/status");
+    let status = |body: serde_json::Value| {
+        let (node, path) = (&node, &path);
+        async move { node.send(Method::PATCH, path, &headers, body.to_string()).await }
+    };
+    status(json!({"status": {"message": "well"}})).await.expect(200);
+    status(relabel).await.expect_failure(403, "Forbidden");
+    status(json!({"metadata": {"finalizers": ["a.b/c"]}})).await.expect_failure(403, "Forbidden");
+}
+
+#[tokio::test]
+async fn a_node_says_of_itself_what_is_its_own_to_say() {
+    let server = Server::start().await;
+    let node = server.as_user("system:node:a", &["system:nodes"]);
+    let object = |labels: serde_json::Value, spec: serde_json::Value| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": labels}, "spec": spec});
+    for (labels, spec) in [
+        (json!({"node-restriction.kubernetes.io/secure": "yes"}), json!({})),
+        (json!({}), json!({"podCIDR": "10.64.0.0/20"})),
+    ] {
+        node.json(Method::POST, "/api/v1/nodes", object(labels, spec)).await.expect_failure(403, "Forbidden");
+    }
+    let labels = json!({"kubernetes.io/hostname": "a", "topology.kubernetes.io/zone": "z", "example.com/disk": "ssd"});
+    let taint = json!({"key": "own", "effect": "NoSchedule"});
+    node.json(Method::POST, "/api/v1/nodes", object(labels, json!({"taints": [taint]}))).await.expect(201);
+    let headers = [("content-type", "application/merge-patch+json")];
+    for (path, patch, code) in [
+        ("/api/v1/nodes/a", json!({"metadata": {"labels": {"example.com/disk": null}}}), 200),
+        ("/api/v1/nodes/a", json!({"metadata": {"labels": {"node-role.kubernetes.io/admin": ""}}}), 403),
+        ("/api/v1/nodes/a/status", json!({"metadata": {"labels": {"node-role.kubernetes.io/admin": ""}}}), 403),
+        ("/api/v1/nodes/a", json!({"spec": {"taints": null}}), 403),
+        ("/api/v1/nodes/a", json!({"spec": {"unschedulable": true}}), 403),
+    ] {
+        assert_eq!(node.send(Method::PATCH, path, &headers, patch.to_string()).await.code, code, "{path} {patch}");
+    }
+}
+
+#[tokio::test]
+async fn applying_what_is_not_there_needs_the_right_to_create() {
+    let server = Server::start().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let grant = |name: &'static str, verbs: serde_json::Value| {
+        let server = &server;
+        async move {
+            let rule = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs});
+            let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                "metadata": {"name": name}, "rules": [rule]});
+            server.post(&format!("{rbac}/roles"), role).await.expect(201);
+            let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": {"name": name},
+                "subjects": [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}],
+                "roleRef": {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}});
+            server.post(&format!("{rbac}/rolebindings"), binding).await.expect(201);
+        }
+    };
+    grant("patcher", json!(["patch"])).await;
+    grant("maker", json!(["patch", "create"])).await;
+    let apply = |user: &'static str| {
+        let server = &server;
+        async move {
+            let config =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}, "data": {"a": user}});
+            let headers = [("content-type", "application/apply-patch+yaml")];
+            let path = format!("{CONFIGMAPS}/new?fieldManager=x");
+            server.as_user(user, &[]).send(Method::PATCH, &path, &headers, config.to_string()).await
+        }
+    };
+    assert_eq!(
+        apply("patcher").await.expect_failure(403, "Forbidden"),
+        "configmaps \"new\" is forbidden: User \"patcher\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\""
+    );
+    apply("maker").await.expect(201);
+    apply("patcher").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_role_too_large_to_check_is_refused() {
+    let server = Server::start().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create"]});
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "maker"}, "rules": [rule]});
+    server.post(&format!("{rbac}/roles"), role.clone()).await.expect(201);
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "maker"},
+        "subjects": [{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"kind": "Role", "name": "maker", "apiGroup": "rbac.authorization.k8s.io"}});
+    server.post(&format!("{rbac}/rolebindings"), binding).await.expect(201);
+    let many: Vec<String> = (0..300).map(|nth| format!("x{nth}")).collect();
+    let mut huge = role;
+    huge["metadata"]["name"] = json!("huge");
+    huge["rules"] = json!([{"apiGroups": many, "resources": many, "verbs": many}]);
+    let answer = server.as_user("eve", &[]).json(Method::POST, &format!("{rbac}/roles"), huge).await;
+    let message = answer.expect_failure(403, "Forbidden");
+    assert!(message.contains("27000000 combinations"), "{message}");
 }
 
 #[tokio::test]

@@ -22,7 +22,8 @@ fn may(identity: &Identity, method: &str, path: &str) -> Result<(), Status> {
 #[test]
 fn a_node_does_its_own_work() {
     for (method, path) in [
-        ("GET", "/api/v1/pods"),
+        ("GET", "/api/v1/nodes"),
+        ("GET", "/api/v1/namespaces/default/pods/mine"),
         ("GET", "/api/v1/namespaces/default/secrets/s"),
         ("GET", "/api/v1/namespaces/default/configmaps/c"),
         ("GET", "/apis/discovery.k8s.io/v1/endpointslices"),
@@ -42,6 +43,9 @@ fn a_node_does_its_own_work() {
 #[test]
 fn a_node_does_no_other_work() {
     for (method, path) in [
+        ("GET", "/api/v1/pods"),
+        ("GET", "/api/v1/namespaces/default/pods/theirs"),
+        ("GET", "/apis/apps/v1/deployments"),
         ("GET", "/api/v1/namespaces/default/secrets/other"),
         ("GET", "/api/v1/namespaces/default/configmaps/s"),
         ("GET", "/api/v1/namespaces/elsewhere/secrets/s"),

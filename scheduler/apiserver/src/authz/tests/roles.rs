@@ -56,11 +56,12 @@ fn a_role_counts_in_its_namespace_and_a_cluster_role_where_it_is_bound() {
     let snapshot = snapshot(
         json!([rule(&[""], &["nodes"], &["get"])]),
         json!([rule(&[""], &["pods"], &["list", "get"])]),
-        json!([rule(&["apps"], &["*"], &["*"])]),
+        json!([rule(&["apps"], &["*"], &["*"]), rule(&[""], &["namespaces"], &["get"])]),
     );
     check(
         &snapshot,
         &[
+            ("GET", "/api/v1/namespaces/ns"),
             ("GET", "/api/v1/nodes/n"),
             ("GET", "/api/v1/namespaces/ns/pods"),
             ("GET", "/api/v1/namespaces/ns/pods/p"),
@@ -68,6 +69,8 @@ fn a_role_counts_in_its_namespace_and_a_cluster_role_where_it_is_bound() {
             ("PATCH", "/apis/apps/v1/namespaces/ns/deployments/d/scale"),
         ],
         &[
+            ("GET", "/api/v1/namespaces/other"),
+            ("GET", "/api/v1/namespaces"),
             ("GET", "/api/v1/nodes"),
             ("GET", "/api/v1/pods"),
             ("GET", "/api/v1/namespaces/other/pods"),

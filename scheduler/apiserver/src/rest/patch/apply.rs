@@ -7,6 +7,7 @@ use wasmk_api::patch::{ServerSideApply, group_version_kind};
 use wasmk_api::write::applied_scale;
 use wasmk_api::{Cause, Reason, Status};
 
+use crate::authz::{self, Attributes, What};
 use crate::request::{WriteOptions, invalid_options};
 use crate::rest::document::place;
 use crate::rest::modify::{Change, modify};
@@ -39,7 +40,11 @@ pub(super) async fn apply(
         object_type: part.schema(call),
         now: Timestamp::now(),
     };
-    if part == Part::Object && call.server.store.snapshot().get(&call.key()).is_none() {
+    let snapshot = call.server.store.snapshot();
+    if part == Part::Object && snapshot.get(&call.key()).is_none() {
+        // The request was let in as a patch.
+        let creation = Attributes { identity: &call.identity, verb: "create", what: What::Resource(&call.path) };
+        authz::require(&creation, &snapshot)?;
         check_creatable(call, &config, named)?;
         let applied = applier.apply(None, &config)?;
         match create::create_value(call, &options, applied, true).await {
