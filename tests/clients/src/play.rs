@@ -5,9 +5,9 @@ use crate::stage::{Ended, Running, Stage};
 use crate::transcript::{Kind, Row, Transcript};
 
 /// How long a command may take, and how long a row may be tried: a rollout on a busy machine is the slowest.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// How long a command that goes on may take to print what is expected.
-const PRINT_LIMIT: Duration = Duration::from_secs(20);
+const PRINT_LIMIT: Duration = Duration::from_secs(60);
 /// Between two tries of a row.
 const PAUSE: Duration = Duration::from_millis(100);
 /// kubectl says on its own when it slows itself down, which depends on the machine.
