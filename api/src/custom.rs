@@ -12,6 +12,8 @@ mod default;
 mod definition;
 mod duration;
 mod intern;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod node;
 mod object;
 mod prune;

@@ -1,5 +1,7 @@
 //! Reading a value along its path, and collecting what is wrong on the way.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::{Cause, Selector, names};
@@ -37,7 +39,7 @@ impl<'a> Field<'a> {
 
     /// Path of a map's entry: `spec.selector[a]`.
     pub(crate) fn key_path(&self, key: &str) -> String {
-        format!("{}[{key}]", self.path)
+        if self.path.len() > PATH_BYTES_MAX { self.path.clone() } else { format!("{}[{}]", self.path, shortened(key)) }
     }
 
     pub(crate) fn str(&self) -> Option<&'a str> {
@@ -155,8 +157,24 @@ impl Faults {
     }
 }
 
+/// Bytes of a path, beyond which nothing is added, and of a name in it. Those that people read are a tenth of it, and keys
+/// of maps can be as long as an object.
+const PATH_BYTES_MAX: usize = 2048;
+const NAME_BYTES_MAX: usize = 512;
+
 pub(crate) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    match (path, shortened(name)) {
+        ("", name) => name.into_owned(),
+        (path, _) if path.len() > PATH_BYTES_MAX => path.to_owned(),
+        (path, name) => format!("{path}.{name}"),
+    }
+}
+
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.floor_char_boundary(NAME_BYTES_MAX) {
+        end if end < name.len() => Cow::Owned(format!("{}…", &name[..end])),
+        _ => Cow::Borrowed(name),
+    }
 }
 
 /// Sets a field that is absent or null.

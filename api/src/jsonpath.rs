@@ -1,13 +1,17 @@
 //! The jsonpath templates of kubectl: text, `{.path}`, `{range .items[*]}…{end}`, `{"\n"}`, filters.
 //! Grammar after <https://kubernetes.io/docs/reference/kubectl/jsonpath/>. Left out: script expressions, unions.
 
+use std::cell::Cell;
 use std::str::FromStr;
 
 use serde_json::Value;
 
 /// Text with paths into an object between its braces.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Template(Vec<Piece>);
+pub struct Template {
+    pieces: Vec<Piece>,
+    work_max: usize,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
@@ -45,69 +49,104 @@ impl FromStr for Template {
         let text = if text.contains('{') { text.to_owned() } else { format!("{{{text}}}") };
         let mut rest = text.as_str();
         match pieces(&mut rest, false) {
-            Ok(pieces) => Ok(Self(pieces)),
+            Ok(pieces) => Ok(Self { pieces, work_max: usize::MAX }),
             Err(fault) => Err(TemplateError { template: text, fault }),
         }
     }
 }
 
 impl Template {
+    /// For templates of people who are not asking for themselves: after `work_max` values that were looked at, or bytes
+    /// that were written, nothing more is found. Paths that descend again and again find the same values without end.
+    pub fn bounded(self, work_max: usize) -> Self {
+        Self { work_max, ..self }
+    }
+
     pub fn render(&self, value: &Value) -> String {
         let mut text = String::new();
-        render(&self.0, value, &mut text);
+        Search::new(self).render(&self.pieces, value, &mut text);
         text
     }
 
     /// What the first path of the template finds, for comparisons.
     pub fn values<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
-        let first = self.0.iter().find_map(|piece| if let Piece::Path(steps) = piece { Some(steps) } else { None });
-        first.map(|steps| walk(steps, value)).unwrap_or_default()
+        let first =
+            self.pieces.iter().find_map(|piece| if let Piece::Path(steps) = piece { Some(steps) } else { None });
+        first.map(|steps| Search::new(self).walk(steps, value)).unwrap_or_default()
     }
 }
 
-fn render(pieces: &[Piece], value: &Value, text: &mut String) {
-    for piece in pieces {
-        match piece {
-            Piece::Text(literal) => text.push_str(literal),
-            Piece::Path(steps) => {
-                let found: Vec<String> = walk(steps, value).into_iter().map(plain).collect();
-                text.push_str(&found.join(" "));
+/// One use of a template, with the work that it may still do.
+struct Search {
+    left: Cell<usize>,
+}
+
+impl Search {
+    fn new(template: &Template) -> Self {
+        Self { left: Cell::new(template.work_max) }
+    }
+
+    /// False when there is not enough left; then nothing is.
+    fn spend(&self, work: usize) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(work));
+        work < left
+    }
+
+    fn render(&self, pieces: &[Piece], value: &Value, text: &mut String) {
+        for piece in pieces {
+            match piece {
+                _ if self.left.get() == 0 => return,
+                Piece::Text(literal) if self.spend(literal.len()) => text.push_str(literal),
+                Piece::Text(_) => {}
+                Piece::Path(steps) => {
+                    let found = self.walk(steps, value).into_iter().map(plain);
+                    let found: Vec<String> = found.take_while(|found| self.spend(found.len())).collect();
+                    text.push_str(&found.join(" "));
+                }
+                Piece::Range(steps, body) => {
+                    self.walk(steps, value).into_iter().for_each(|item| self.render(body, item, text));
+                }
             }
-            Piece::Range(steps, body) => walk(steps, value).into_iter().for_each(|item| render(body, item, text)),
+        }
+    }
+
+    fn walk<'a>(&self, steps: &[Step], value: &'a Value) -> Vec<&'a Value> {
+        let step = |found: Vec<&'a Value>, step| {
+            let found = found.into_iter().flat_map(|value| self.take(step, value));
+            found.take_while(|_| self.spend(1)).collect()
+        };
+        steps.iter().fold(vec![value], step)
+    }
+
+    fn take<'a>(&self, step: &Step, value: &'a Value) -> Vec<&'a Value> {
+        match (step, value) {
+            _ if !self.spend(1) => Vec::new(),
+            (Step::Field(name), Value::Object(map)) => map.get(name).into_iter().collect(),
+            (Step::Index(index), Value::Array(items)) => {
+                let index = if *index < 0 { index + items.len() as i64 } else { *index };
+                usize::try_from(index).ok().and_then(|index| items.get(index)).into_iter().collect()
+            }
+            (Step::All, Value::Array(items)) => items.iter().collect(),
+            (Step::All, Value::Object(map)) => map.values().collect(),
+            (Step::Descend, _) => descend(value),
+            (Step::Filter(path, comparison), Value::Array(items)) => {
+                let holds = |item: &&Value| {
+                    let found = self.walk(path, item);
+                    match comparison {
+                        None => !found.is_empty(),
+                        Some((wanted, constant)) => found.contains(&constant) == *wanted,
+                    }
+                };
+                items.iter().take_while(|_| self.spend(1)).filter(holds).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn walk<'a>(steps: &[Step], value: &'a Value) -> Vec<&'a Value> {
-    steps.iter().fold(vec![value], |found, step| found.into_iter().flat_map(|value| take(step, value)).collect())
-}
-
-fn take<'a>(step: &Step, value: &'a Value) -> Vec<&'a Value> {
-    match (step, value) {
-        (Step::Field(name), Value::Object(map)) => map.get(name).into_iter().collect(),
-        (Step::Index(index), Value::Array(items)) => {
-            let index = if *index < 0 { index + items.len() as i64 } else { *index };
-            usize::try_from(index).ok().and_then(|index| items.get(index)).into_iter().collect()
-        }
-        (Step::All, Value::Array(items)) => items.iter().collect(),
-        (Step::All, Value::Object(map)) => map.values().collect(),
-        (Step::Descend, _) => descend(value),
-        (Step::Filter(path, comparison), Value::Array(items)) => {
-            let holds = |item: &&Value| {
-                let found = walk(path, item);
-                match comparison {
-                    None => !found.is_empty(),
-                    Some((wanted, constant)) => found.contains(&constant) == *wanted,
-                }
-            };
-            items.iter().filter(holds).collect()
-        }
-        _ => Vec::new(),
-    }
 }
 
 fn descend(value: &Value) -> Vec<&Value> {
@@ -280,6 +319,24 @@ mod tests {
         check("{.items[0].metadata.labels['x.io/y']}", "1");
         check("{..name}", "a b");
         check("{.missing.path}", "");
+    }
+
+    #[test]
+    fn a_bounded_template_ends_however_often_it_descends() {
+        let deep = (0..100).fold(json!(1), |below, _| json!({ "a": below }));
+        for template in [
+            format!("{{{}}}", "..a".repeat(100)),
+            format!("{{{}}}", "..[*]".repeat(100)),
+            format!("{}{{..a}}{}", "{range ..a}".repeat(50), "{end}".repeat(50)),
+        ] {
+            let template = template.parse::<Template>().unwrap().bounded(10_000);
+            template.values(&deep);
+            assert!(template.render(&deep).len() < 10_000);
+        }
+        let lists = (0..100).fold(json!([]), |below, _| json!([below]));
+        let filters = format!("{{{}@{}}}", "..[?(".repeat(50), ")]".repeat(50));
+        filters.parse::<Template>().unwrap().bounded(10_000).values(&lists);
+        assert_eq!(".a".parse::<Template>().unwrap().bounded(10).render(&json!({"a": "found"})), "found");
     }
 
     #[test]

@@ -255,7 +255,11 @@ impl fmt::Display for Selector {
 
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, values) = (&self.key, self.values.join(","));
+        // Nothing between brackets is no value at all; on either side of a comma it is the empty one.
+        let is_empty_value = self.values.len() == 1 && self.values[0].is_empty();
+        let is_set = matches!(self.operator, Operator::In | Operator::NotIn);
+        let values = if is_empty_value && is_set { ",".to_owned() } else { self.values.join(",") };
+        let key = &self.key;
         match self.operator {
             Operator::Equals => write!(f, "{key}={values}"),
             Operator::NotEquals => write!(f, "{key}!={values}"),
@@ -342,6 +346,7 @@ mod tests {
         check("n>5,n<9", "n>5,n<9", &[json!({"n": "7"})], &[json!({"n": "9"}), json!({"n": "x"}), json!({})]);
         check("a=", "a=", &[json!({"a": ""})], &[json!({}), json!({"a": "b"})]);
         check("e in (,x)", "e in (,x)", &[json!({"e": ""}), json!({"e": "x"})], &[json!({})]);
+        check("e in (,)", "e in (,)", &[json!({"e": ""})], &[json!({}), json!({"e": "x"})]);
         check("in in (in)", "in in (in)", &[json!({"in": "in"})], &[json!({})]);
     }
 

@@ -6,6 +6,7 @@
 mod budget;
 mod fields;
 mod functions;
+mod paid;
 mod value;
 
 use cel::common::ast::IdedExpr;
@@ -13,8 +14,8 @@ use cel::common::types::CelOptional;
 use cel::{Context, Value as CelValue};
 use serde_json::Value;
 
-use super::schema::Schema;
-use super::validate::correlated;
+use super::schema::{Schema, text_bytes};
+use super::validate::Correlated;
 use crate::Cause;
 use crate::field::join;
 use budget::Budget;
@@ -136,9 +137,9 @@ impl Walk {
             }
             Value::Array(items) => {
                 let Some(child) = schema.items.as_deref() else { return };
+                let old = Correlated::new(&schema.list_type, old);
                 for (index, item) in items.iter().enumerate() {
-                    let old = correlated(&schema.list_type, old, item);
-                    self.visit(child, item, old, &format!("{path}[{index}]"), false);
+                    self.visit(child, item, old.get(item), &format!("{path}[{index}]"), false);
                 }
             }
             _ => {}
@@ -146,7 +147,7 @@ impl Walk {
     }
 
     fn rules(&mut self, schema: &Schema, value: &Value, old: Option<&Value>, path: &str, is_resource: bool) {
-        let size = budget::size(value) + old.map_or(0, budget::size);
+        let size = text_bytes(value) + old.map_or(0, text_bytes);
         let new_self = value::to_cel(schema, value, is_resource);
         let old_self = old.map(|old| value::to_cel(schema, old, is_resource));
         for rule in &schema.rules {
@@ -154,7 +155,7 @@ impl Walk {
             if !applies {
                 continue;
             }
-            let mut context = functions::context(&self.budget, size);
+            let mut context = paid::context(&self.budget, size);
             context.add_variable_from_value("self", new_self.clone());
             add_old_self(&mut context, rule, old_self.clone());
             self.rule(rule, &context, schema, path, size);

@@ -22,6 +22,9 @@ const NAME: Column = Column {
 
 const AGE_DESCRIPTION: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 
+/// What one cell may cost: some thousand times what cells cost, and a few milliseconds.
+const CELL_WORK_MAX: usize = 100_000;
+
 impl PrinterColumns {
     /// Age alone when the version names none.
     pub(super) fn parse(version: &Value) -> Self {
@@ -31,7 +34,7 @@ impl PrinterColumns {
         let given = version["additionalPrinterColumns"].as_array().filter(|columns| !columns.is_empty());
         let columns = given.or(age.as_array()).map(Vec::as_slice).unwrap_or_default();
         let definitions = std::iter::once(NAME).chain(columns.iter().map(definition)).collect();
-        Self { definitions, paths: columns.iter().map(|column| path(column).parse().ok()).collect() }
+        Self { definitions, paths: columns.iter().map(|column| template(column)).collect() }
     }
 }
 
@@ -65,12 +68,18 @@ fn definition(column: &Value) -> Column {
     }
 }
 
+/// `None` for a path that cannot be read.
+pub(super) fn template(column: &Value) -> Option<Template> {
+    let template: Template = format!("{{{}}}", path(column)).parse().ok()?;
+    Some(template.bounded(CELL_WORK_MAX))
+}
+
 fn path(column: &Value) -> &str {
     column["jsonPath"].as_str().unwrap_or_default()
 }
 
 /// A value that is not of the column's type shows as nothing.
-fn cell(column_type: &str, path: &Template, object: &Value, now: Timestamp) -> Value {
+pub(super) fn cell(column_type: &str, path: &Template, object: &Value, now: Timestamp) -> Value {
     let Some(found) = path.values(object).into_iter().next().filter(|found| !found.is_null()) else {
         return Value::Null;
     };

@@ -10,6 +10,8 @@ mod tests;
 use serde_json::{Value, json};
 
 pub(crate) use status::{FINALIZER, begin_delete, is_established, settle};
+#[cfg(any(test, fuzzing))]
+pub(super) use structural::each_child;
 
 use crate::field::{Faults, Field, set_default};
 use crate::{Cause, names};

@@ -85,7 +85,7 @@ fn kind(crd: &Value, version: &Value, stored_as: Option<&'static Kind>) -> Kind 
 }
 
 impl CustomKind {
-    fn new(kind: &Kind, version: &Value) -> Self {
+    pub(super) fn new(kind: &Kind, version: &Value) -> Self {
         let published = version["schema"]["openAPIV3Schema"].clone();
         let schema = Schema::parse(&published);
         let warning = (version["deprecated"] == true).then(|| match version["deprecationWarning"].as_str() {

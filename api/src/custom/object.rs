@@ -11,8 +11,8 @@ use crate::schema::{Findings, check_node, object_meta, prune as prune_node};
 use crate::{Cause, Reason, Snapshot, Status};
 
 /// Takes out what the schema does not know and fills in its defaults. What is found is of the metadata alone: the rest is
-/// for [`validate`] to say.
-pub(crate) fn decode(custom: &CustomKind, value: &mut Value) -> Findings {
+/// for [`validate`] to say. 413 when the defaults are more than an object may be given.
+pub(crate) fn decode(custom: &CustomKind, value: &mut Value) -> Result<Findings, Status> {
     let mut findings = check_node(object_meta(), &value["metadata"]);
     let prefixed =
         |path: &mut String| *path = if path.is_empty() { "metadata".to_owned() } else { format!("metadata.{path}") };
@@ -23,12 +23,14 @@ pub(crate) fn decode(custom: &CustomKind, value: &mut Value) -> Findings {
         prune_node(object_meta(), &mut value["metadata"]);
     }
     findings.unknown.extend(prune::prune(&custom.schema, value, true));
-    default::default(&custom.schema, value);
-    findings
+    default::default(&custom.schema, value).map_err(|too_much| {
+        Status::new(Reason::RequestEntityTooLarge, format!("the object is too large: {too_much}"))
+    })?;
+    Ok(findings)
 }
 
 /// What a reader of `kind` sees of a stored object: in the kind's version, without what the schema no longer knows, with
-/// the defaults that it has gained since.
+/// the defaults that it has gained since, as many as an object may be given.
 pub(crate) fn shown<'a>(kind: &Kind, custom: &CustomKind, object: &'a Value) -> Cow<'a, Value> {
     let api_version = kind.api_version();
     let same_version = object["apiVersion"] == api_version;
@@ -38,7 +40,7 @@ pub(crate) fn shown<'a>(kind: &Kind, custom: &CustomKind, object: &'a Value) -> 
     let mut shown = object.clone();
     shown["apiVersion"] = Value::from(api_version);
     prune::prune(&custom.schema, &mut shown, true);
-    default::default(&custom.schema, &mut shown);
+    let _ = default::default(&custom.schema, &mut shown);
     Cow::Owned(shown)
 }
 

@@ -8,10 +8,13 @@ use crate::schema::{check_node, object_meta};
 /// What every object has beside what its schema says.
 const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Takes unknown fields out; answers with their paths. `is_resource`: the value has metadata of its own.
+/// Bytes of the paths of unknown fields that are told of; the others go too.
+const PATHS_BYTES_MAX: usize = 256 * 1024;
+
+/// Takes unknown fields out; answers with their paths, as far as there is room. `is_resource`: the value has metadata of its own.
 pub(super) fn prune(schema: &Schema, value: &mut Value, is_resource: bool) -> Vec<String> {
     let mut pruned = Vec::new();
-    Pruner { pruned: &mut pruned }.visit(Some(schema), value, "", is_resource);
+    Pruner { pruned: &mut pruned, room: PATHS_BYTES_MAX }.visit(Some(schema), value, "", is_resource);
     pruned
 }
 
@@ -43,6 +46,7 @@ fn finds_unknown(schema: Option<&Schema>, value: &Value, is_resource: bool) -> b
 
 struct Pruner<'a> {
     pruned: &'a mut Vec<String>,
+    room: usize,
 }
 
 impl Pruner<'_> {
@@ -58,7 +62,7 @@ impl Pruner<'_> {
                 fields.retain(|key, _| {
                     let kept = envelope(key) || known(key) || keeps_unknown;
                     if !kept {
-                        self.pruned.push(join(path, key));
+                        self.tell(path, key);
                     }
                     kept
                 });
@@ -83,6 +87,14 @@ impl Pruner<'_> {
         }
     }
 
+    fn tell(&mut self, path: &str, key: &str) {
+        if self.room > 0 {
+            let path = join(path, key);
+            self.room = self.room.saturating_sub(path.len());
+            self.pruned.push(path);
+        }
+    }
+
     /// Of an embedded resource: what is no metadata, or not of its type, goes.
     fn metadata(&mut self, metadata: Option<&mut Value>, path: &str) {
         let Some(Value::Object(fields)) = metadata else { return };
@@ -90,7 +102,7 @@ impl Pruner<'_> {
             let node = object_meta().field(key);
             let fits = node.is_some_and(|node| check_node(node, value).wrong_types.is_empty());
             if !fits {
-                self.pruned.push(join(path, key));
+                self.tell(path, key);
             }
             fits
         });

@@ -166,3 +166,15 @@ fn list_type(schema: &Value) -> ListType {
 fn text(value: &Value) -> Box<str> {
     value.as_str().unwrap_or_default().into()
 }
+
+/// About how many bytes of text a value is.
+pub(super) fn text_bytes(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.len() as u64 + 2,
+        Value::Array(items) => items.iter().map(text_bytes).sum::<u64>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() as u64 + text_bytes(value)).sum::<u64>() + 2
+        }
+        _ => 4,
+    }
+}

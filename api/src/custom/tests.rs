@@ -27,7 +27,7 @@ fn check_pruned(value: Value, expected: Expect) {
     let pruned = prune::prune(&schema, &mut value, true);
     assert_eq!(would, !pruned.is_empty());
     assert!(!prune::would_prune(&schema, &value));
-    default::default(&schema, &mut value);
+    default::default(&schema, &mut value).unwrap();
     assert!(!default::would_default(&schema, &value));
     expected.assert_eq(&format!("{}\n{value}", pruned.join(" ")));
 }
@@ -62,6 +62,23 @@ fn nulls_go_unless_the_schema_has_a_use_for_them() {
 
             {"list":[{"a":"x"}],"plain":{"n":null}}"#]],
     );
+}
+
+#[test]
+fn defaults_that_make_ever_more_defaults_end() {
+    let below = |schema: Value, _| {
+        let ten = json!([{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]);
+        json!({"type": "object", "properties": {"a": {"type": "array", "default": ten, "items": schema}}})
+    };
+    let schema = Schema::parse(&(0..20).fold(json!({"type": "object"}), below));
+    let mut value = json!({});
+    assert_eq!(default::default(&schema, &mut value), Err(default::TooMuch));
+    assert!(value.to_string().len() < 8 * 1024 * 1024);
+    let text = json!({"type": "string", "default": "x".repeat(1000)});
+    let schema = Schema::parse(&json!({"additionalProperties": {"type": "object", "properties": {"a": text}}}));
+    let of = |count: usize| (0..count).map(|key| (key.to_string(), json!({}))).collect::<Value>();
+    assert_eq!(default::default(&schema, &mut of(1000)), Ok(()));
+    assert_eq!(default::default(&schema, &mut of(4000)), Err(default::TooMuch));
 }
 
 #[track_caller]
@@ -132,6 +149,28 @@ fn functions_of_kubernetes_are_there() {
     holds("self.name.indexOf('-') == 3 && self.name.substring(0, 3) == 'Web' && 'a'.size() == 1", tags());
     holds("isURL('https://a.example/x') && !isURL('x') && isIP('10.0.0.1') && isCIDR('10.0.0.0/8')", tags());
     holds("self.tags.all(x, self.tags.exists_one(y, x == y)) && self.tags.filter(x, x > 'a').size() == 2", tags());
+}
+
+#[test]
+fn a_chain_of_comprehensions_is_checked_once() {
+    let chain = format!("self.tags{}.size() == 0", ".map(a, a)".repeat(40));
+    check_rule(&chain, json!({"tags": []}), None, expect![""]);
+}
+
+#[test]
+fn sums_are_those_of_the_language() {
+    holds(
+        "1 + 2 == 3 && 1.5 + 1.5 == 3.0 && 'a' + 'b' == 'ab' && [1] + [2] == [1, 2] && b'a' + b'b' == b'ab'",
+        json!({}),
+    );
+    holds("timestamp('2026-01-01T00:00:00Z') + duration('1h') == timestamp('2026-01-01T01:00:00Z')", json!({}));
+    check_rule(
+        "1 + 'a' == 2",
+        json!({}),
+        None,
+        expect![[r#"
+            : Invalid value: "object": Unsupported binary operator 'add': Int(1), String("a") evaluating rule: 1 + 'a' == 2"#]],
+    );
 }
 
 #[test]
@@ -213,6 +252,21 @@ fn what_costs_too_much_ends() {
             r#": Invalid value: "object": Error executing function 'replace': its result is larger than 4194304 bytes evaluating rule: self.name.replace('', self.name).size() > 0"#
         ]],
     );
+    let doubled = |first: &str, step: &str| {
+        let made = (0..12).fold(first.to_owned(), |made, _| format!("[{made}].map(a, {step})[0]"));
+        told(&format!("{made} == 'x'"), json!({"name": "abc", "tags": ["a"]}), None)
+    };
+    for (first, step) in [
+        ("self.name", "a + a + a + a + a + a + a + a"),
+        ("self.tags", "a + a + a + a + a + a + a + a"),
+        ("self.tags", "[a, a, a, a, a, a, a, a]"),
+        ("self.tags", "{'a': a, 'b': a, 'c': a, 'd': a, 'e': a}"),
+        ("self.name", "'%s%s%s%s%s%s%s%s'.format([a, a, a, a, a, a, a, a])"),
+        ("self.name", "[a, a, a, a, a, a, a, a].join(a)"),
+    ] {
+        let told = doubled(first, step);
+        assert!(told.contains("cost budget") || told.contains("is larger than"), "{step}: {told}");
+    }
     let refused = |text: String| cel::compile(&text).unwrap_err();
     refused(format!("{}1{}", "(".repeat(4000), ")".repeat(4000)));
     assert!(cel::compile(&format!("1{}", " + 1".repeat(90))).is_ok());

@@ -10,21 +10,48 @@ mod tests;
 use serde_json::Value;
 
 pub(super) use format::{is_cidr, is_uri};
-pub(super) use lists::correlated;
+pub(super) use lists::Correlated;
 
 use super::schema::{Bound, Checks, Schema};
 use crate::Cause;
 use crate::field::join;
 
-/// What is wrong with `value`. What an update leaves as it was in `old` is not held against it (KEP-4008).
-pub(super) fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    visit(schema, value, old, "", &mut faults);
-    faults
+/// Bytes of what is said to be wrong with one object. A long key is told of with each field below it, so that little can
+/// ask for much.
+const FAULTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is wrong, as far as there is room to tell.
+struct Found {
+    causes: Vec<Cause>,
+    room: usize,
 }
 
-fn visit(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, faults: &mut Vec<Cause>) {
-    if old == Some(value) || value.is_null() && schema.nullable {
+impl Found {
+    fn new() -> Self {
+        Self { causes: Vec::new(), room: FAULTS_BYTES_MAX }
+    }
+
+    fn push(&mut self, cause: Cause) {
+        if self.room > 0 {
+            self.room = self.room.saturating_sub(cause.field.len() + cause.message.len());
+            self.causes.push(cause);
+        }
+    }
+
+    fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+        causes.into_iter().for_each(|cause| self.push(cause));
+    }
+}
+
+/// What is wrong with `value`. What an update leaves as it was in `old` is not held against it (KEP-4008).
+pub(super) fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut faults = Found::new();
+    visit(schema, value, old, "", &mut faults);
+    faults.causes
+}
+
+fn visit(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, faults: &mut Found) {
+    if old == Some(value) || value.is_null() && schema.nullable || faults.room == 0 {
         return;
     }
     check_type(schema, value, path, faults);
@@ -52,7 +79,7 @@ fn visit(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, faults
     }
 }
 
-fn check_type(schema: &Schema, value: &Value, path: &str, faults: &mut Vec<Cause>) {
+fn check_type(schema: &Schema, value: &Value, path: &str, faults: &mut Found) {
     let (wanted, fits) = match &*schema.json_type {
         _ if schema.int_or_string => ("integer,string", value.is_string() || is_integer(value)),
         "" => return,
@@ -92,7 +119,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn check_text(checks: &Checks, text: &str, path: &str, faults: &mut Vec<Cause>) {
+fn check_text(checks: &Checks, text: &str, path: &str, faults: &mut Found) {
     let length = text.chars().count() as u64;
     let shown = Value::from(text);
     if let Some(max) = checks.max_length.filter(|max| length > *max) {
@@ -110,7 +137,7 @@ fn check_text(checks: &Checks, text: &str, path: &str, faults: &mut Vec<Cause>) 
     }
 }
 
-fn check_number(checks: &Checks, value: &Value, path: &str, faults: &mut Vec<Cause>) {
+fn check_number(checks: &Checks, value: &Value, path: &str, faults: &mut Found) {
     let Some(number) = value.as_f64() else { return };
     let mut refuse = |detail: String| faults.push(Cause::invalid(path, value, &format!("{path} in body {detail}")));
     if let Some(Bound { limit, exclusive }) = checks.maximum
@@ -130,7 +157,7 @@ fn check_number(checks: &Checks, value: &Value, path: &str, faults: &mut Vec<Cau
     }
 }
 
-fn check_list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str, faults: &mut Vec<Cause>) {
+fn check_list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str, faults: &mut Found) {
     let count = items.len() as u64;
     if let Some(min) = schema.checks.min_items.filter(|min| count < *min) {
         let detail = format!("{path} in body should have at least {min} items");
@@ -140,15 +167,15 @@ fn check_list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str,
         faults.push(too_many(path, count, max));
     }
     if let Some(child) = schema.items.as_deref() {
+        let old = Correlated::new(&schema.list_type, old);
         for (index, item) in items.iter().enumerate() {
-            let old = correlated(&schema.list_type, old, item);
-            visit(child, item, old, &format!("{path}[{index}]"), faults);
+            visit(child, item, old.get(item), &format!("{path}[{index}]"), faults);
         }
     }
     lists::check_distinct(&schema.list_type, items, path, faults);
 }
 
-fn check_count(checks: &Checks, fields: usize, path: &str, faults: &mut Vec<Cause>) {
+fn check_count(checks: &Checks, fields: usize, path: &str, faults: &mut Found) {
     let count = fields as u64;
     if let Some(min) = checks.min_properties.filter(|min| count < *min) {
         let detail = format!("{path} in body should have at least {min} properties");
@@ -164,7 +191,7 @@ fn too_many(path: &str, count: u64, max: u64) -> Cause {
     Cause::new("FieldValueTooMany", path, format!("Too many: {count}: must have at most {max} {items}"))
 }
 
-fn check_enum(checks: &Checks, value: &Value, path: &str, faults: &mut Vec<Cause>) {
+fn check_enum(checks: &Checks, value: &Value, path: &str, faults: &mut Found) {
     if checks.one_of_values.is_empty() || checks.one_of_values.iter().any(|allowed| same(allowed, value)) {
         return;
     }
@@ -179,7 +206,7 @@ fn same(a: &Value, b: &Value) -> bool {
     a == b || a.as_f64().is_some_and(|a| b.as_f64() == Some(a))
 }
 
-fn check_embedded(value: &Value, path: &str, faults: &mut Vec<Cause>) {
+fn check_embedded(value: &Value, path: &str, faults: &mut Found) {
     for field in ["apiVersion", "kind"] {
         if value[field].as_str().unwrap_or_default().is_empty() {
             faults.push(Cause::required(join(path, field), "must not be empty"));

@@ -16,7 +16,7 @@ pub fn decode(kind: &'static Kind, value: &mut Value, validation: FieldValidatio
         return Err(Status::bad_request(format!("the {} nests deeper than {NESTING_MAX} levels", kind.kind)));
     }
     let findings = match kind.custom {
-        Some(custom) => custom::decode(custom, value),
+        Some(custom) => custom::decode(custom, value)?,
         None => schema::check_node(kind.schema(), value),
     };
     if let Some(status) = findings.type_error(kind.version, kind.kind) {

@@ -7,6 +7,8 @@ mod channels;
 mod command;
 mod forward;
 mod idle;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod proxy;
 mod target;
 mod upgrade;

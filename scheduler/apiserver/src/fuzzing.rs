@@ -4,6 +4,7 @@
 mod documents;
 mod requests;
 
+pub use crate::connect::laws::stream_messages;
 pub use documents::{documents, protobuf};
 pub use requests::requests;
 
@@ -33,5 +34,10 @@ mod tests {
     #[test]
     fn requests_hold_on_their_seeds() {
         check_seeds("requests", super::requests);
+    }
+
+    #[test]
+    fn stream_messages_hold_on_their_seeds() {
+        check_seeds("stream_messages", super::stream_messages);
     }
 }

@@ -14,6 +14,9 @@
 
 mod dictionary;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod session;
 
 pub use frame::{DecodeError, Decoder, Encoder, Frame, Headers};

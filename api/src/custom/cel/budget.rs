@@ -1,35 +1,60 @@
 //! What the rules of one object may cost together.
 //!
-//! CEL has no loops but over what is there, so only nested comprehensions over large values are slow. Each comprehension
-//! therefore pays for all its rounds when it begins: a round costs a little, and more the larger the value is that the
-//! rule is about, since one operation may look at all of it; a comprehension that makes a list pays for the copies.
+//! CEL has no loops but over what is there, so what is slow are nested comprehensions over large values, and values that
+//! an expression makes ever larger. Each comprehension therefore pays for all its rounds when it begins: a round costs a
+//! little, and more the larger the values are that it can see, since one operation may look at all of one; a comprehension
+//! that makes a list pays for the copies. What can grow (a sum, the items of a list or a map, the results of some
+//! functions) pays for its size, and has a largest one. Regular expressions pay for being compiled.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
-use serde_json::Value;
+use cel::Value as CelValue;
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
+use regex::{Regex, RegexBuilder};
+
+use super::functions::{GROWING, GUARDED, guarded};
 
 /// Well below a second of a slow machine, and room for 100,000 rounds over small values.
 const BUDGET: u64 = 100_000_000;
 const RULE_COST: u64 = 1000;
 const ROUND_COST: u64 = 200;
+/// Of compiling a regular expression, once.
+const PATTERN_COST: u64 = 1_000_000;
+/// What one compiles to; `\w{100}` takes half of it.
+const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+/// Of a value that an expression makes: more than any object may hold.
+pub(super) const MADE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What a value takes beside its text.
+const VALUE_BYTES: u64 = 32;
 
 /// The function that stands around the range of every comprehension. Nobody can name it: it is no identifier.
 pub(super) const SPEND: &str = "@spend";
 /// As [`SPEND`], around a range that a list is made from.
 pub(super) const SPEND_COPYING: &str = "@spendCopying";
+/// Stands around values that are copied or that were made, and gives them back.
+pub(super) const MADE: &str = "@made";
+/// In the place of the operator.
+pub(super) const ADD: &str = "@add";
 
 #[derive(Clone)]
-pub(super) struct Budget(Arc<AtomicU64>);
+pub(super) struct Budget(Arc<Purse>);
+
+struct Purse {
+    left: AtomicU64,
+    /// The size of the largest value that an expression has made.
+    largest: AtomicU64,
+    patterns: Mutex<HashMap<String, Regex>>,
+}
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BUDGET)))
+        Self(Arc::new(Purse { left: AtomicU64::new(BUDGET), largest: AtomicU64::new(0), patterns: Mutex::default() }))
     }
 
     pub(super) fn is_spent(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.left.load(Ordering::Relaxed) == 0
     }
 
     /// `size` is that of the values that the rule is about.
@@ -39,36 +64,58 @@ impl Budget {
 
     /// False when there is not enough left; then nothing is.
     pub(super) fn spend_rounds(&self, rounds: usize, size: u64, copying: bool) -> bool {
+        let size = size.max(self.0.largest.load(Ordering::Relaxed));
         let round = ROUND_COST + if copying { size } else { size / 8 };
         self.spend(round.saturating_mul(rounds as u64))
     }
 
+    /// Pays for something of `size` that is made; false when it may not be.
+    pub(super) fn spend_made(&self, size: u64) -> bool {
+        self.0.largest.fetch_max(size, Ordering::Relaxed);
+        self.spend(size)
+    }
+
+    /// Compiles a pattern that is not among those of before; as often as it is new, it pays.
+    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, String> {
+        let mut patterns = self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = patterns.get(pattern) {
+            return Ok(known.clone());
+        }
+        if !self.spend(PATTERN_COST) {
+            return Err("it costs too much".to_owned());
+        }
+        let built = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+        let regex = built.map_err(|error| format!("'{pattern}' not a valid regex:\n{error}"))?;
+        patterns.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    }
+
     fn spend(&self, cost: u64) -> bool {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(cost), Ordering::Relaxed);
+        let left = self.0.left.load(Ordering::Relaxed);
+        self.0.left.store(left.saturating_sub(cost), Ordering::Relaxed);
         cost <= left
     }
 }
 
-/// About how many bytes of text a value is.
-pub(super) fn size(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => text.len() as u64 + 2,
-        Value::Array(items) => items.iter().map(size).sum::<u64>() + 2,
-        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() as u64 + size(value)).sum::<u64>() + 2,
-        _ => 4,
-    }
+/// About how many bytes a value takes.
+pub(super) fn size(value: &CelValue) -> u64 {
+    let below = match value {
+        CelValue::String(text) => text.len() as u64,
+        CelValue::Bytes(bytes) => bytes.len() as u64,
+        CelValue::List(items) => items.iter().map(size).sum(),
+        CelValue::Map(map) => map.map.iter().map(|(key, value)| key.to_string().len() as u64 + size(value)).sum(),
+        _ => 0,
+    };
+    VALUE_BYTES + below
 }
 
 /// Makes every comprehension pay, and the functions whose results can be much larger than what they are given check that.
 pub(super) fn charge(expression: &mut IdedExpr) {
     match &mut expression.expr {
         Expr::Call(call) => {
-            if call.target.is_some() && super::functions::GUARDED.contains(&call.func_name.as_str()) {
-                call.func_name = super::functions::guarded(&call.func_name);
-            }
             call.target.iter_mut().for_each(|target| charge(target));
             call.args.iter_mut().for_each(charge);
+            charge_call(expression);
         }
         Expr::Comprehension(comprehension) => {
             let copying = matches!(comprehension.accu_init.expr, Expr::List(_));
@@ -83,10 +130,9 @@ pub(super) fn charge(expression: &mut IdedExpr) {
                 charge(part);
             }
             // A comprehension over nothing is how `cel.bind` and the like are made.
-            let range = std::mem::take(&mut comprehension.iter_range);
-            comprehension.iter_range = call(name, range);
+            wrap(name, &mut comprehension.iter_range);
         }
-        Expr::List(list) => list.elements.iter_mut().for_each(charge),
+        Expr::List(list) => list.elements.iter_mut().for_each(charge_copy),
         Expr::Map(map) => map.entries.iter_mut().for_each(|entry| charge_entry(&mut entry.expr)),
         Expr::Struct(made) => made.entries.iter_mut().for_each(|entry| charge_entry(&mut entry.expr)),
         Expr::Select(select) => charge(&mut select.operand),
@@ -94,14 +140,46 @@ pub(super) fn charge(expression: &mut IdedExpr) {
     }
 }
 
-fn charge_entry(entry: &mut EntryExpr) {
-    match entry {
-        EntryExpr::StructField(field) => charge(&mut field.value),
-        EntryExpr::MapEntry(entry) => {
-            charge(&mut entry.key);
-            charge(&mut entry.value);
+fn charge_call(expression: &mut IdedExpr) {
+    let Expr::Call(call) = &mut expression.expr else { return };
+    let name = call.func_name.clone();
+    if name == operators::ADD {
+        // A comprehension appends to the list that it makes in place.
+        let appends =
+            call.args.first().is_some_and(|first| matches!(&first.expr, Expr::Ident(name) if name.starts_with('@')));
+        if !appends {
+            call.func_name = ADD.to_owned();
         }
     }
+    if GUARDED.contains(&name.as_str()) {
+        call.func_name = guarded(&name);
+    }
+    if GROWING.contains(&name.as_str()) {
+        wrap(MADE, expression);
+    }
+}
+
+/// An item of a list or a map: what is named there is copied.
+fn charge_copy(item: &mut IdedExpr) {
+    charge(item);
+    if matches!(item.expr, Expr::Ident(_) | Expr::Select(_) | Expr::Call(_)) {
+        wrap(MADE, item);
+    }
+}
+
+fn charge_entry(entry: &mut EntryExpr) {
+    match entry {
+        EntryExpr::StructField(field) => charge_copy(&mut field.value),
+        EntryExpr::MapEntry(entry) => {
+            charge_copy(&mut entry.key);
+            charge_copy(&mut entry.value);
+        }
+    }
+}
+
+fn wrap(name: &str, expression: &mut IdedExpr) {
+    let inner = std::mem::take(expression);
+    *expression = call(name, inner);
 }
 
 fn call(name: &str, argument: IdedExpr) -> IdedExpr {

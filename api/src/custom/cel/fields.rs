@@ -3,6 +3,7 @@
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 
 use super::super::schema::Schema;
+use super::budget;
 use super::value::escape;
 
 pub(super) fn check(expression: &IdedExpr, schema: &Schema) -> Result<(), String> {
@@ -67,15 +68,12 @@ fn visit<'a>(expression: &'a IdedExpr, scope: &mut Scope<'a>) -> Result<Option<&
             field(schema, &select.field)
         }
         Expr::Call(call) => {
+            // What makes expressions pay gives back what it is given.
+            if [budget::SPEND, budget::SPEND_COPYING, budget::MADE].contains(&call.func_name.as_str()) {
+                return call.args.first().map_or(Ok(None), |given| visit(given, scope));
+            }
             let target = call.target.iter().map(|target| &**target);
-            for part in target.chain(&call.args) {
-                visit(part, scope)?;
-            }
-            // What makes comprehensions pay gives back what it is given.
-            if [super::budget::SPEND, super::budget::SPEND_COPYING].contains(&call.func_name.as_str()) {
-                return call.args.first().map_or(Ok(None), |range| visit(range, scope));
-            }
-            Ok(None)
+            visit_all(target.chain(&call.args), scope)
         }
         Expr::Comprehension(comprehension) => {
             let range = visit(&comprehension.iter_range, scope)?;

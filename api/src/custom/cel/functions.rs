@@ -5,21 +5,21 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::types::{CelBool, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE, STRING_TYPE};
 use cel::common::value::CowVal;
-use cel::{Context, DeclarationError, Env, ExecutionError, Value, extensions};
-use regex::Regex;
+use cel::{DeclarationError, Env, ExecutionError, Value, extensions};
 
-use super::budget::{Budget, SPEND, SPEND_COPYING};
+use super::paid::check_size;
 use crate::custom::validate::is_uri;
 
 /// The language of rules.
 pub(super) static ENV: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(env().expect("invariant: each name is declared once")));
 
-/// Bytes that a function may make of texts: more than any object may hold.
-const RESULT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Functions whose work or whose result can be the product of what they are given; an expression calls a [`guarded`] one
+/// instead.
+pub(super) const GUARDED: [&str; 5] = ["replace", "join", "matches", "find", "findAll"];
 
-/// Functions whose result can be the product of what they are given; an expression calls a [`guarded`] one instead.
-pub(super) const GUARDED: [&str; 2] = ["replace", "join"];
+/// Functions whose result can be some times as large as what they are given; it pays for its size.
+pub(super) const GROWING: [&str; 6] = ["replace", "join", "format", "quote", "split", "string"];
 
 pub(super) fn guarded(name: &str) -> String {
     format!("@{name}")
@@ -96,28 +96,6 @@ pub(super) fn is_known(name: &str) -> bool {
         .contains(&name)
 }
 
-/// With the functions that need to know what the rule is about: `size` is that of its values.
-pub(super) fn context(budget: &Budget, size: u64) -> Context<'static, 'static> {
-    let mut context = Context::with_env(ENV.clone());
-    for (name, copying) in [(SPEND, false), (SPEND_COPYING, true)] {
-        let budget = budget.clone();
-        let spend = move |range: Value| {
-            let rounds = match &range {
-                Value::List(items) => items.len(),
-                Value::Map(map) => map.map.len(),
-                _ => 0,
-            };
-            match budget.spend_rounds(rounds, size, copying) {
-                true => Ok(range),
-                false => Err(ExecutionError::function_error("rule", "it costs too much")),
-            }
-        };
-        // Cannot fail: the environment declares no such name.
-        let _ = context.add_function(name, spend);
-    }
-    context
-}
-
 fn env() -> Result<Env, DeclarationError> {
     let mut env = Env::stdlib();
     env.add_extension(extensions::strings)?;
@@ -139,8 +117,6 @@ fn env() -> Result<Env, DeclarationError> {
         let id = format!("list.@join({})", arguments.len());
         env.add_member_overload(&guarded("join"), &id, LIST_TYPE, arguments, join)?;
     }
-    env.add_member_overload("findAll", "string.findAll(string)", STRING_TYPE, vec![STRING_TYPE], find_all)?;
-    cel::add_member_overload!(env, fn find: (CelString, CelString) -> Result<CelString>, name = "find")?;
     cel::add_overload!(env, fn is_url: (CelString) -> CelBool, name = "isURL")?;
     cel::add_overload!(env, fn is_ip: (CelString) -> CelBool, name = "isIP")?;
     cel::add_overload!(env, fn is_cidr: (CelString) -> CelBool, name = "isCIDR")?;
@@ -199,7 +175,7 @@ fn replace<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
         None => None,
     };
     let places = this.matches(from.as_str()).count().min(limit.unwrap_or(usize::MAX));
-    check_size("replace", this.len().saturating_add(places.saturating_mul(to.len())))?;
+    check_size("replace", this.len().saturating_add(places.saturating_mul(to.len())) as u64)?;
     let replaced = match limit {
         Some(limit) => this.replacen(from.as_str(), &to, limit),
         None => this.replace(from.as_str(), &to),
@@ -217,21 +193,9 @@ fn join<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
         }
     }
     let texts: usize = parts.iter().map(|part| part.len()).sum();
-    check_size("join", texts.saturating_add(parts.len().saturating_mul(separator.len())))?;
+    check_size("join", texts.saturating_add(parts.len().saturating_mul(separator.len())) as u64)?;
     let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
     answer(Value::String(Arc::new(parts.join(&separator))))
-}
-
-fn find(this: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelString<'static>, ExecutionError> {
-    let found = regex("find", pattern.inner())?.find(this.inner()).map(|found| found.as_str().to_owned());
-    Ok(found.unwrap_or_default().into())
-}
-
-fn find_all<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
-    let (this, pattern) = (text(&args, 0)?, text(&args, 1)?);
-    let pattern = regex("findAll", &pattern)?;
-    let found = pattern.find_iter(&this).map(|found| Value::String(Arc::new(found.as_str().to_owned())));
-    answer(Value::List(Arc::new(found.collect())))
 }
 
 fn is_url(text: &CelString<'_>) -> CelBool {
@@ -244,15 +208,6 @@ fn is_ip(text: &CelString<'_>) -> CelBool {
 
 fn is_cidr(text: &CelString<'_>) -> CelBool {
     crate::custom::validate::is_cidr(text.inner()).into()
-}
-
-fn regex(function: &str, pattern: &str) -> Result<Regex, ExecutionError> {
-    Regex::new(pattern).map_err(|error| ExecutionError::function_error(function, error))
-}
-
-fn check_size(function: &str, bytes: usize) -> Result<(), ExecutionError> {
-    let message = format!("its result is larger than {RESULT_BYTES_MAX} bytes");
-    if bytes > RESULT_BYTES_MAX { Err(ExecutionError::function_error(function, message)) } else { Ok(()) }
 }
 
 fn argument(args: &Arguments, index: usize) -> Result<Value, ExecutionError> {

@@ -52,7 +52,10 @@ fn json_path(path: &Field, faults: &mut Faults) {
         let message = format!("Too long: may not be more than {PATH_LENGTH_MAX} bytes");
         return faults.push(Cause::new("FieldValueTooLong", &path.path, message));
     }
-    if let Err(error) = path.text().parse::<Template>() {
+    if !path.text().starts_with('.') {
+        return faults.invalid(path, "must be a simple json path starting with .");
+    }
+    if let Err(error) = format!("{{{}}}", path.text()).parse::<Template>() {
         faults.invalid(path, &format!("invalid json path: {error}"));
     }
 }

@@ -258,7 +258,7 @@ fn defaults(schema: &Field, parsed: &Schema, faults: &mut Faults) {
 }
 
 /// The schemas right below one, as they are written and as they were read.
-pub(super) fn each_child(schema: &Field, parsed: &Schema, visit: &mut dyn FnMut(&Field, &Schema)) {
+pub(in crate::custom) fn each_child(schema: &Field, parsed: &Schema, visit: &mut dyn FnMut(&Field, &Schema)) {
     let properties = schema.get("properties");
     for (name, value) in properties.entries() {
         if let Some(parsed) = parsed.properties.get(name) {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Checks, Schema, visit};
+use super::{Checks, Found, Schema, visit};
 use crate::Cause;
 
-pub(super) fn check(checks: &Checks, value: &Value, path: &str, faults: &mut Vec<Cause>) {
+pub(super) fn check(checks: &Checks, value: &Value, path: &str, faults: &mut Found) {
     let shown = Value::from(path);
     let try_all =
         |schemas: &[Schema]| -> Vec<Vec<Cause>> { schemas.iter().map(|one| attempt(one, value, path)).collect() };
@@ -45,9 +45,9 @@ pub(super) fn check(checks: &Checks, value: &Value, path: &str, faults: &mut Vec
 }
 
 fn attempt(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
-    let mut faults = Vec::new();
+    let mut faults = Found::new();
     visit(schema, value, None, path, &mut faults);
-    faults
+    faults.causes
 }
 
 /// The alternative that misses by the least says what is most likely meant.

@@ -181,3 +181,22 @@ fn what_an_update_leaves_alone_is_not_held_against_it() {
     let list = "{type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [k], items: {type: object, properties: {k: {type: string}, v: {type: integer, maximum: 1}}}}";
     check_update(list, json!([{"k": "b", "v": 1}, {"k": "a", "v": 9}]), Some(json!([{"k": "a", "v": 9}])), expect![""]);
 }
+
+#[test]
+fn what_is_told_of_one_object_is_bounded() {
+    let schema = "{type: object, additionalProperties: {type: object, additionalProperties: {type: string}}}";
+    let schema = Schema::parse(&serde_yaml::from_str(schema).unwrap());
+    let wrong: Value = (0..10_000).map(|key| (key.to_string(), json!(1))).collect();
+    let found = validate(&schema, &json!({"k".repeat(100_000): wrong}), None);
+    let told: usize = found.iter().map(|cause| cause.field.len() + cause.message.len()).sum();
+    assert!(!found.is_empty() && told < 2 * FAULTS_BYTES_MAX, "{told} bytes");
+    assert!(found[0].field.starts_with("kkk") && found[0].field.ends_with("k….0"), "{}", found[0].field);
+}
+
+#[test]
+fn items_of_a_long_list_find_their_old_versions() {
+    let schema = "{type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [k], items: {type: object, properties: {v: {type: integer, maximum: 0}}}}";
+    let schema = Schema::parse(&serde_yaml::from_str(schema).unwrap());
+    let list = |wrong: usize| (0..20_000).map(|k| json!({"k": k, "v": i32::from(k < wrong)})).collect::<Value>();
+    assert_eq!(validate(&schema, &list(2), Some(&list(1))).len(), 1);
+}

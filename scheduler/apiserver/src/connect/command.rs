@@ -18,7 +18,7 @@ use node::Node;
 
 /// How the outcome is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     /// As a `Status`.
     Status,
     /// Before version 4: the message of a failure, nothing of a success.
@@ -94,7 +94,7 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Response, St
 
 impl Outcome {
     /// The bytes for the error channel; `None`: nothing is written.
-    fn write(self, status: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn write(self, status: &[u8]) -> Option<Vec<u8>> {
         if self == Self::Status {
             return Some(status.to_vec());
         }

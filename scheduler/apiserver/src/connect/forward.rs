@@ -6,6 +6,9 @@ mod websocket;
 
 use std::sync::Arc;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use pairs::Label;
+
 use axum::extract::Request;
 use axum::response::Response;
 use wasmk_api::{Object, Status};

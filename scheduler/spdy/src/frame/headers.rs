@@ -20,8 +20,13 @@ impl Headers {
         value.split('\0').next()
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The block before compression: a count, then each name and value after its length.
-    pub(super) fn to_block(&self) -> Vec<u8> {
+    pub(crate) fn to_block(&self) -> Vec<u8> {
         let mut block = Vec::new();
         block.put_u32(self.0.len() as u32);
         for text in self.0.iter().flat_map(|(name, value)| [name, value]) {

@@ -3,41 +3,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-
-/// Every frame of the pieces, neighbouring pieces of one stream's data put together.
-fn decode_all(pieces: &[&[u8]]) -> (Vec<Frame>, Option<DecodeError>) {
-    let (mut decoder, mut buffer, mut frames) = (Decoder::default(), BytesMut::new(), Vec::new());
-    for piece in pieces {
-        buffer.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut buffer) {
-                Ok(Some(frame)) => add(&mut frames, frame),
-                Ok(None) => break,
-                Err(error) => return (frames, Some(error)),
-            }
-        }
-    }
-    (frames, None)
-}
-
-fn add(frames: &mut Vec<Frame>, frame: Frame) {
-    match (frames.last_mut(), &frame) {
-        (
-            Some(Frame::Data { stream, fin, bytes }),
-            Frame::Data { stream: next_stream, fin: next_fin, bytes: next_bytes },
-        ) if stream == next_stream && !*fin => {
-            *bytes = [&bytes[..], &next_bytes[..]].concat().into();
-            *fin = *next_fin;
-        }
-        _ => frames.push(frame),
-    }
-}
-
-fn encode_all(frames: &[Frame]) -> BytesMut {
-    let (mut encoder, mut bytes) = (Encoder::default(), BytesMut::new());
-    frames.iter().for_each(|frame| encoder.encode(frame, &mut bytes));
-    bytes
-}
+use crate::fuzzing::{add, decode_all, encode_all};
 
 #[test]
 fn the_first_header_block_names_the_dictionary() {

@@ -15,7 +15,7 @@ struct Half<S> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(in crate::connect) enum Kind {
     Data,
     Error,
 }
@@ -29,16 +29,16 @@ pub(super) struct Pair<S> {
 
 /// What a stream's headers say.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Label {
-    pub(super) kind: Kind,
-    pub(super) port: u16,
-    pub(super) request: String,
+pub(in crate::connect) struct Label {
+    pub(in crate::connect) kind: Kind,
+    pub(in crate::connect) port: u16,
+    pub(in crate::connect) request: String,
 }
 
 impl Label {
     /// `None` for a stream that fits nothing. Clients before 1.2 sent no request id: there the data stream is the one
     /// that was opened after its error stream.
-    pub(super) fn read<'a>(get: impl Fn(&str) -> Option<&'a str>, id: u32) -> Option<Self> {
+    pub(in crate::connect) fn read<'a>(get: impl Fn(&str) -> Option<&'a str>, id: u32) -> Option<Self> {
         let kind = match get("streamType")? {
             "data" => Kind::Data,
             "error" => Kind::Error,
