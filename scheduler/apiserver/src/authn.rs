@@ -3,8 +3,8 @@
 
 mod impersonate;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use wasmk_api::{Reason, Snapshot, Status};
 
@@ -28,6 +28,19 @@ pub(crate) fn authenticate(
     // Why it is refused is for the log alone, as in Kubernetes.
     let identity = identity.ok_or_else(|| Status::new(Reason::Unauthorized, "Unauthorized"))?;
     impersonate::act_as(identity.authenticated(), headers, snapshot)
+}
+
+/// Takes out as whom the client wanted to act, once that is decided: neither pods behind a proxy nor anybody else is to
+/// read it, or what proxies before Kubernetes' servers say of users.
+pub(crate) fn forget(headers: &mut HeaderMap) {
+    let told: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| ["impersonate-", "x-remote-"].iter().any(|prefix| name.as_str().starts_with(prefix)))
+        .cloned()
+        .collect();
+    for name in told {
+        headers.remove(name);
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

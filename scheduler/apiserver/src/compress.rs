@@ -16,12 +16,14 @@ use tracing::error;
 /// As in Kubernetes: below this, compressing costs more than it saves.
 const COMPRESSED_BYTES_MIN: u64 = 128 * 1024;
 
+/// Marks a response whose body is no answer of ours: what a pod says passes as it comes, and may be of any size.
+#[derive(Clone, Copy)]
+pub(crate) struct Passed;
+
 pub(crate) async fn compress(request: Request, next: Next) -> Response {
-    // What a pod answers is no answer of ours: it has no bound and passes as it comes.
-    let is_passed = request.uri().path().contains("/proxy/");
-    let wanted = request.method() == Method::GET && !is_passed && takes_gzip(request.headers());
+    let wanted = request.method() == Method::GET && takes_gzip(request.headers());
     let response = next.run(request).await;
-    if !wanted || !is_large(&response) {
+    if !wanted || !is_large(&response) || response.extensions().get::<Passed>().is_some() {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -63,4 +65,30 @@ fn gzip(bytes: &Bytes) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use axum::{Extension, Router};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_passes_is_known_by_who_passes_it_not_by_its_path() {
+        let large = || ([(CONTENT_TYPE, "application/json")], vec![b' '; 2 * COMPRESSED_BYTES_MIN as usize]);
+        let router = Router::new()
+            .route("/api/v1/namespaces/a/pods/p/proxy", get(move || async move { (Extension(Passed), large()) }))
+            .fallback(move || async move { large() })
+            .layer(from_fn(compress));
+        for (path, is_compressed) in
+            [("/api/v1/namespaces/a/pods/p/proxy", false), ("/v2/proxy/x/manifests/y", true), ("/api/v1/pods", true)]
+        {
+            let request = Request::get(path).header(ACCEPT_ENCODING, "gzip").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.headers().contains_key(CONTENT_ENCODING), is_compressed, "{path}");
+        }
+    }
 }

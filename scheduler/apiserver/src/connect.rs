@@ -10,6 +10,7 @@ mod idle;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 mod proxy;
+mod slot;
 mod target;
 mod upgrade;
 mod websocket;
@@ -21,15 +22,10 @@ use axum::response::Response;
 use wasmk_api::Status;
 
 use crate::rest::Call;
-pub(crate) use upgrade::STREAMS_MAX;
+pub(crate) use slot::{Slot, Streams};
 
 /// As in Kubernetes: streams on which nothing moves for this long are ended.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
-
-/// Whether `subresource` is answered here.
-pub(crate) fn is_connect(subresource: &str) -> bool {
-    ["exec", "attach", "portforward", "proxy"].contains(&subresource)
-}
 
 pub(crate) async fn answer(call: &Call, request: Request) -> Result<Response, Status> {
     match call.path.subresource.as_str() {

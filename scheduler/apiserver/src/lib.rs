@@ -14,8 +14,9 @@
 //! Invariants: every write is prepared by `wasmk_api::write` and takes effect as one transaction of the store; nothing
 //! is kept here between requests but who waits, what was counted, and documents that can be made again; no request
 //! without an identity learns more than health, version and the authority's certificate. Tasks: [`serve`] spawns one a
-//! connection and awaits them all; `connect` spawns one an upgraded connection on [`Settings::streams`], which whoever
-//! made the server waits for; nothing else spawns.
+//! connection and awaits them all; on [`Settings::streams`], which whoever made the server waits for, `connect` spawns one
+//! an upgraded or proxied connection, and `stall` one a body that may stay open (watches, logs, what pods answer); nothing
+//! else spawns.
 //!
 //! Deliberately absent: admission webhooks; answers in protobuf
 //! (every client takes JSON).
@@ -46,6 +47,8 @@ mod rest;
 mod reviews;
 mod serve;
 mod server;
+mod shares;
+mod stall;
 mod subresource;
 mod timeout;
 mod tokens;

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use wasmk_api::{Cause, Key, Object, Snapshot, Status};
 
-use crate::NodeClient;
+use crate::connect::Slot;
 use crate::request::Query;
+use crate::rest::Call;
 
 /// Which log, and how much of it: Kubernetes' `PodLogOptions`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -96,16 +98,12 @@ fn invalid(cause: Cause) -> Status {
 }
 
 /// Answers `GET …/pods/<name>/log`.
-pub(crate) async fn logs(
-    nodes: &dyn NodeClient,
-    snapshot: &Snapshot,
-    namespace: &str,
-    name: &str,
-    query: &Query,
-) -> Result<Response, Status> {
-    let (node, request) = plan(snapshot, namespace, name, query)?;
-    let body = nodes.logs(&node, request).await?;
-    Ok((StatusCode::OK, [(CONTENT_TYPE, "text/plain")], axum::body::Body::new(body)).into_response())
+pub(crate) async fn logs(call: &Call) -> Result<Response, Status> {
+    let (server, path) = (&call.server, &call.path);
+    let (node, request) = plan(&server.store.snapshot(), &path.namespace, &path.name, &call.query)?;
+    let slot = Slot::take(call)?;
+    let body = slot.hold(server, Body::new(server.nodes.logs(&node, request).await?));
+    Ok((StatusCode::OK, [(CONTENT_TYPE, "text/plain")], body).into_response())
 }
 
 /// Which node to ask for what.

@@ -21,6 +21,7 @@ use wasmk_api::kind;
 
 use crate::ApiServer;
 use crate::request::{Query, ResourcePath, Target, Verb};
+use crate::subresource::{self, Lasts, Subresource};
 
 /// The bounds of the buckets in seconds: from a read of memory to the end of a request's time.
 const SECONDS: [f64; 9] = [0.005, 0.025, 0.1, 0.2, 0.5, 1.0, 5.0, 15.0, 60.0];
@@ -34,13 +35,13 @@ pub(crate) struct Metrics {
 }
 
 /// What a request is about. Kinds are the served ones only, so there are so many and no more.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct What {
     verb: &'static str,
     group: &'static str,
     version: &'static str,
     resource: &'static str,
-    subresource: String,
+    subresource: &'static str,
     scope: &'static str,
 }
 
@@ -50,7 +51,7 @@ struct Answered {
     group: &'static str,
     version: &'static str,
     resource: &'static str,
-    subresource: String,
+    subresource: &'static str,
     scope: &'static str,
     code: u16,
 }
@@ -131,20 +132,24 @@ impl Drop for Held {
 
 impl What {
     fn of(target: Option<&Target>) -> Self {
-        let verb = target.map_or("other", |target| label(target.verb));
         let path = target.and_then(|target| target.resource.as_ref());
+        let subresource = path.and_then(subresource::of_path);
+        let verb = match (target, subresource) {
+            (Some(_), Some(Subresource { lasts: Lasts::Connection, .. })) => "CONNECT",
+            (Some(target), _) => label(target.verb),
+            (None, _) => "other",
+        };
         let known = path.and_then(|path| Some((path, kind::by_path(&path.group, &path.version, &path.resource)?)));
         let Some((path, kind)) = known else {
-            return Self { verb, group: "", version: "", resource: "", subresource: String::new(), scope: "" };
+            return Self { verb, group: "", version: "", resource: "", subresource: "", scope: "" };
         };
-        let subresource =
-            if kind.has_subresource(&path.subresource) { path.subresource.clone() } else { String::new() };
+        let subresource = subresource.map_or("", |subresource| subresource.name);
         let (group, version, resource) = (kind.group, kind.version, kind.plural);
         Self { verb, group, version, resource, subresource, scope: scope(path) }
     }
 
     fn answered(&self, code: StatusCode) -> Answered {
-        let Self { verb, group, version, resource, subresource, scope } = self.clone();
+        let Self { verb, group, version, resource, subresource, scope } = *self;
         Answered { verb, group, version, resource, subresource, scope, code: code.as_u16() }
     }
 }

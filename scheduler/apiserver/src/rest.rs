@@ -33,7 +33,7 @@ pub(crate) use selection::Selection;
 use crate::request::{ListOptions, Query, ResourcePath, Verb, read_body};
 use crate::respond::{add_warnings, status_response};
 use crate::server::page_not_found;
-use crate::subresource;
+use crate::subresource::{self, Lasts};
 use crate::watch::{WatchRequest, watch};
 use crate::{ApiServer, Identity, connect, logs, reviews, tokens, usage};
 use call::NoResource;
@@ -61,16 +61,15 @@ pub(crate) async fn answer(
 async fn dispatch(call: &Call, verb: Verb, request: Request) -> Result<Response, Status> {
     let subresource = call.path.subresource.as_str();
     if !subresource.is_empty() {
-        let known = subresource::of(call.kind).find(|known| known.name == subresource);
-        let known = known.ok_or_else(|| NoResource::Resource.status())?;
+        let known = subresource::find(call.kind, subresource).ok_or_else(|| NoResource::Resource.status())?;
         if !known.verbs.contains(&verb) {
             return Err(method_not_allowed());
         }
+        if known.lasts == Lasts::Connection {
+            return connect::answer(call, request).await;
+        }
     } else if !call.kind.verbs.contains(&verb.as_str()) || !is_addressed(call, verb) {
         return Err(method_not_allowed());
-    }
-    if connect::is_connect(subresource) {
-        return connect::answer(call, request).await;
     }
     let (parts, body) = request.into_parts();
     let body = read_body(&parts.headers, body).await?;
@@ -85,11 +84,7 @@ async fn dispatch(call: &Call, verb: Verb, request: Request) -> Result<Response,
         return usage::answer(call, verb).await;
     }
     match (subresource, verb) {
-        ("log", _) => {
-            let snapshot = call.server.store.snapshot();
-            let (namespace, name) = (&call.path.namespace, &call.path.name);
-            logs::logs(&*call.server.nodes, &snapshot, namespace, name, &call.query).await
-        }
+        ("log", _) => logs::logs(call).await,
         ("token", _) => tokens::request(call, body).await,
         ("binding", _) => binding::bind(call, body).await,
         ("eviction", _) => eviction::evict(call, body).await,
@@ -141,13 +136,13 @@ fn watch_objects(call: &Call) -> Result<Response, Status> {
         options.field_selector = format!("metadata.name={}", call.path.name);
     }
     let request = WatchRequest {
-        resource: call.resource(),
+        kind: call.kind,
         namespace: call.path.namespace.clone(),
         selection: Selection::parse(call.kind, &options)?,
         presenter: Presenter::of(call)?,
         options,
     };
-    watch(&*call.server.store, request, call.server.settings.shutdown.clone())
+    watch(&call.server, &call.identity, request)
 }
 
 pub(crate) fn method_not_allowed() -> Status {

@@ -1,5 +1,10 @@
+mod door;
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,57 +15,68 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::server::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
 use crate::Identity;
+pub(crate) use door::Stranger;
+use door::{Door, Knock, LIMITS, Limits};
 
-/// Open connections at once. A node needs two or three, a client one; file descriptors are commonly limited to 20,000,
-/// and the store and the node's own listeners need theirs.
-const CONNECTIONS_MAX: usize = 8192;
 /// Watches and requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 1024;
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Above the 90 seconds after which clients drop idle connections themselves, so that none is closed under a request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that vanished without a word is noticed after the interval and the timeout.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections without a certificate that have not shown a token: they see health and join, and must not keep nodes out.
-const STRANGERS_MAX: usize = 256;
-/// Ample for what they may ask, and to show a token in.
-const STRANGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Watches end at once on shutdown; this is for writes under way and slow readers.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After `accept` failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// From which address a request came, among its extensions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Serves `router` over TLS until `shutdown`, then lets requests under way finish, within a deadline.
 ///
 /// A request from a client with a certificate carries the client's [`Identity`] as an extension. Spawns one task a
 /// connection; all have ended when this returns.
 pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, shutdown: CancellationToken) {
-    let acceptor = TlsAcceptor::from(tls);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    serve_within(LIMITS, listener, tls, router, shutdown).await;
+}
+
+/// What the connections share.
+struct Front {
+    acceptor: TlsAcceptor,
+    door: Door,
+    router: Router,
+}
+
+async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let front = Arc::new(Front { acceptor: TlsAcceptor::from(tls), door: Door::new(limits), router });
     let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        // Both arms are cancel-safe: a permit not taken and a connection not accepted stay where they are.
-        let (slot, stream) = tokio::select! {
+        // Both arms are cancel-safe: a connection not accepted stays where it is.
+        let (stream, peer) = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let connection =
-            serve_connection(acceptor.clone(), stream, router.clone(), strangers.clone(), graceful.watcher());
-        connections.spawn(async move {
-            let _slot = slot;
-            connection.await;
-        });
         while connections.try_join_next().is_some() {}
+        let Some(knock) = front.door.knock(peer.ip()) else {
+            debug!(%peer, "too many connections of whom nothing is known");
+            continue;
+        };
+        connections.spawn(serve_connection(front.clone(), stream, peer, knock, graceful.watcher()));
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
@@ -69,11 +85,10 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
     connections.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
-    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (slot, stream),
+            Ok(accepted) => return accepted,
             Err(error) => {
                 warn!(%error, "accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -82,26 +97,26 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (OwnedSemapho
     }
 }
 
-async fn serve_connection(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    router: Router,
-    strangers: Arc<Semaphore>,
-    watcher: Watcher,
-) {
+async fn serve_connection(front: Arc<Front>, stream: TcpStream, peer: SocketAddr, knock: Knock, watcher: Watcher) {
+    let Front { acceptor, door, router } = &*front;
     let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    let stream = match tokio::time::timeout(door.handshake_timeout(), acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "TLS handshake"),
-        Err(_) => return debug!("TLS handshake took too long"),
+        Ok(Err(error)) => return debug!(%peer, %error, "TLS handshake"),
+        Err(_) => return debug!(%peer, "TLS handshake took too long"),
     };
     let identity = peer_identity(&stream);
-    let stranger = match identity.is_none().then(|| strangers.try_acquire_owned()).transpose() {
-        Ok(slot) => slot.map(|slot| Arc::new(Stranger::new(slot))),
-        Err(_) => return debug!("too many connections without a certificate"),
+    let Some(entered) = door.enter(knock, identity.is_some()) else {
+        return match &identity {
+            Some(identity) => warn!(%peer, user = identity.user, "no room for another connection"),
+            None => debug!(%peer, "no room for another connection without a certificate"),
+        };
     };
+    let stranger = entered.stranger.clone();
     let shown = stranger.clone();
+    let router = router.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
         if let Some(identity) = &identity {
             request.extensions_mut().insert(identity.clone());
         }
@@ -127,33 +142,9 @@ async fn serve_connection(
         None => connection.await,
     };
     if let Err(error) = ended {
-        debug!(%error, "connection ended");
+        debug!(%peer, %error, "connection ended");
     }
-}
-
-/// A connection without a certificate: few of them, and not for long, until a request on it shows a token that counts.
-pub(crate) struct Stranger {
-    slot: Mutex<Option<OwnedSemaphorePermit>>,
-    vouched: CancellationToken,
-}
-
-impl Stranger {
-    fn new(slot: OwnedSemaphorePermit) -> Self {
-        Self { slot: Mutex::new(Some(slot)), vouched: CancellationToken::new() }
-    }
-
-    /// From now on it is a connection like others.
-    pub(crate) fn vouch(&self) {
-        self.vouched.cancel();
-        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-
-    /// Returns when it has had its time and nobody has vouched for it.
-    async fn overstays(&self) {
-        if tokio::time::timeout(STRANGER_TIMEOUT, self.vouched.cancelled()).await.is_ok() {
-            std::future::pending().await
-        }
-    }
+    drop(entered);
 }
 
 fn connection_builder() -> auto::Builder<TokioExecutor> {

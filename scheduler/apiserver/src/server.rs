@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
 use http::StatusCode;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -22,11 +21,12 @@ use crate::pki::{CertificateAuthority, JoinToken};
 use crate::request::{Query, Target};
 use crate::respond::status_response;
 use crate::serve::Stranger;
+use crate::shares::Shares;
 use crate::tokens::{self, AccountTokens};
 use crate::usage::Samples;
 use crate::{
     Identity, NodeClient, authn, authz, compress, connect, discovery, headers, health, join, metrics, openapi, rest,
-    timeout,
+    timeout, watch,
 };
 
 /// What the server is told at its start.
@@ -54,8 +54,9 @@ pub struct ApiServer {
     /// Of what nodes use.
     pub(crate) samples: Samples,
     pub(crate) openapi: openapi::Cache,
-    /// Upgraded connections.
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: connect::Streams,
+    /// Each user's.
+    pub(crate) watches: Arc<Shares<String>>,
 }
 
 impl ApiServer {
@@ -67,9 +68,10 @@ impl ApiServer {
         nodes: Arc<dyn NodeClient>,
         registry: Option<Router>,
     ) -> Router {
-        let (fairness, metrics, samples, openapi) = Default::default();
-        let streams = Arc::new(Semaphore::new(connect::STREAMS_MAX));
-        let server = Arc::new(Self { store, settings, nodes, registry, fairness, metrics, samples, openapi, streams });
+        let (fairness, metrics, samples, openapi, streams) = Default::default();
+        let watches = Shares::new(watch::USER_WATCHES_MAX);
+        let server =
+            Arc::new(Self { store, settings, nodes, registry, fairness, metrics, samples, openapi, streams, watches });
         let mut router = Router::new()
             .route("/", get(discovery::paths))
             .route("/healthz", get(health::healthz))
@@ -131,6 +133,7 @@ async fn in_turn(server: &ApiServer, identity: Identity, target: Target, mut req
         Err(status) => return status_response(&status),
     };
     let (user, level) = (identity.user.clone(), Level::of(&identity));
+    authn::forget(request.headers_mut());
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(target);
     let answer = async {

@@ -1,6 +1,6 @@
-use wasmk_api::kind::Kind;
+use wasmk_api::kind::{self, Kind};
 
-use crate::request::Verb;
+use crate::request::{ResourcePath, Verb};
 
 /// A view or an action below an object: `/status`, `/scale`, `/log`. Which kinds have which is in the kind registry;
 /// what each one is, is here.
@@ -9,38 +9,56 @@ pub(crate) struct Subresource {
     /// Group, version and kind of what it reads and writes; `None`: those of the object itself.
     pub(crate) body: Option<(&'static str, &'static str, &'static str)>,
     pub(crate) verbs: &'static [Verb],
+    pub(crate) lasts: Lasts,
+}
+
+/// How long the answer takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lasts {
+    /// As long as that of any request.
+    Moment,
+    /// As long as there is something to send.
+    Stream,
+    /// The request becomes a connection to what it names: Kubernetes' verb CONNECT.
+    Connection,
 }
 
 const VIEW: &[Verb] = &[Verb::Get, Verb::Patch, Verb::Update];
 
+/// What most of them are.
+const PART: Subresource = Subresource { name: "", body: None, verbs: VIEW, lasts: Lasts::Moment };
+const ACTION: &[Verb] = &[Verb::Create];
+
 static SUBRESOURCES: [Subresource; 8] = [
-    Subresource { name: "status", body: None, verbs: VIEW },
-    Subresource { name: "scale", body: Some(("autoscaling", "v1", "Scale")), verbs: VIEW },
-    Subresource { name: "approval", body: None, verbs: VIEW },
-    Subresource { name: "log", body: None, verbs: &[Verb::Get] },
-    Subresource { name: "binding", body: Some(("", "v1", "Binding")), verbs: &[Verb::Create] },
-    Subresource { name: "eviction", body: Some(("policy", "v1", "Eviction")), verbs: &[Verb::Create] },
-    Subresource { name: "token", body: Some(("authentication.k8s.io", "v1", "TokenRequest")), verbs: &[Verb::Create] },
-    Subresource { name: "finalize", body: None, verbs: &[Verb::Update] },
+    Subresource { name: "status", ..PART },
+    Subresource { name: "scale", body: Some(("autoscaling", "v1", "Scale")), ..PART },
+    Subresource { name: "approval", ..PART },
+    Subresource { name: "log", verbs: &[Verb::Get], lasts: Lasts::Stream, ..PART },
+    Subresource { name: "binding", body: Some(("", "v1", "Binding")), verbs: ACTION, ..PART },
+    Subresource { name: "eviction", body: Some(("policy", "v1", "Eviction")), verbs: ACTION, ..PART },
+    Subresource { name: "token", body: Some(("authentication.k8s.io", "v1", "TokenRequest")), verbs: ACTION, ..PART },
+    Subresource { name: "finalize", verbs: &[Verb::Update], ..PART },
 ];
 
-/// Streams: a request becomes a connection to the node. Their options are in the query.
 const STREAM: &[Verb] = &[Verb::Create, Verb::Get];
 /// Whatever the client's method is, it goes on to who is meant.
 const PROXY: &[Verb] = &[Verb::Create, Verb::Delete, Verb::Get, Verb::Patch, Verb::Update];
 
+/// A connection to the node. Its options are in the query.
+const fn connection(name: &'static str, options: &'static str, verbs: &'static [Verb]) -> Subresource {
+    Subresource { name, body: Some(("", "v1", options)), verbs, lasts: Lasts::Connection }
+}
+
 static OF_PODS: [Subresource; 4] = [
-    Subresource { name: "attach", body: Some(("", "v1", "PodAttachOptions")), verbs: STREAM },
-    Subresource { name: "exec", body: Some(("", "v1", "PodExecOptions")), verbs: STREAM },
-    Subresource { name: "portforward", body: Some(("", "v1", "PodPortForwardOptions")), verbs: STREAM },
-    Subresource { name: "proxy", body: Some(("", "v1", "PodProxyOptions")), verbs: PROXY },
+    connection("attach", "PodAttachOptions", STREAM),
+    connection("exec", "PodExecOptions", STREAM),
+    connection("portforward", "PodPortForwardOptions", STREAM),
+    connection("proxy", "PodProxyOptions", PROXY),
 ];
 
-static OF_SERVICES: [Subresource; 1] =
-    [Subresource { name: "proxy", body: Some(("", "v1", "ServiceProxyOptions")), verbs: PROXY }];
+static OF_SERVICES: [Subresource; 1] = [connection("proxy", "ServiceProxyOptions", PROXY)];
 
-static OF_NODES: [Subresource; 1] =
-    [Subresource { name: "proxy", body: Some(("", "v1", "NodeProxyOptions")), verbs: PROXY }];
+static OF_NODES: [Subresource; 1] = [connection("proxy", "NodeProxyOptions", PROXY)];
 
 /// Those whose options are of a kind of their own for each kind of object.
 fn connects(kind: &Kind) -> &'static [Subresource] {
@@ -56,4 +74,13 @@ fn connects(kind: &Kind) -> &'static [Subresource] {
 pub(crate) fn of(kind: &Kind) -> impl Iterator<Item = &'static Subresource> {
     let general = SUBRESOURCES.iter().filter(|subresource| kind.subresources.contains(&subresource.name));
     general.chain(connects(kind))
+}
+
+pub(crate) fn find(kind: &Kind, name: &str) -> Option<&'static Subresource> {
+    of(kind).find(|subresource| subresource.name == name)
+}
+
+/// What a path ends in; `None` also for kinds that are not of the registry, none of which has more than parts.
+pub(crate) fn of_path(path: &ResourcePath) -> Option<&'static Subresource> {
+    find(kind::by_path(&path.group, &path.version, &path.resource)?, &path.subresource)
 }

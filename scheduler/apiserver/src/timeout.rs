@@ -7,17 +7,15 @@ use wasmk_api::{Reason, Status};
 
 use crate::request::{Query, Target, Verb};
 use crate::respond::status_response;
+use crate::subresource::{self, Lasts};
 
 /// As kube-apiserver's `--request-timeout`; clients may ask for less, not for more.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Subresources that stay open.
-const STREAMS: [&str; 5] = ["attach", "exec", "log", "portforward", "proxy"];
-
 /// `None` for what lasts as long as it lasts.
 pub(crate) fn limit(target: &Target, query: &str) -> Result<Option<Duration>, Status> {
-    let is_stream = |path: &crate::request::ResourcePath| STREAMS.contains(&path.subresource.as_str());
-    if target.verb == Verb::Watch || target.resource.as_ref().is_none_or(is_stream) {
+    let lasts = |path| subresource::of_path(path).is_some_and(|subresource| subresource.lasts != Lasts::Moment);
+    if target.verb == Verb::Watch || target.resource.as_ref().is_none_or(lasts) {
         return Ok(None);
     }
     let query = Query::parse(query);
@@ -90,7 +88,11 @@ mod tests {
         assert_eq!(limit_of(pods, "timeout=0m0s"), Ok(Some(60_000)));
         assert_eq!(limit_of(pods, "timeout=10h"), Ok(Some(60_000)));
         assert_eq!(limit_of(pods, "watch=1&timeout=1s"), Ok(None));
-        assert_eq!(limit_of("/api/v1/namespaces/a/pods/p/log", "timeout=1s"), Ok(None));
+        for stream in ["pods/p/log", "pods/p/exec", "pods/p/portforward", "pods/p/proxy/x", "services/s/proxy"] {
+            assert_eq!(limit_of(&format!("/api/v1/namespaces/a/{stream}"), "timeout=1s"), Ok(None), "{stream}");
+        }
+        // What only has the name of a stream.
+        assert_eq!(limit_of("/api/v1/namespaces/a/configmaps/c/exec", "timeout=1s"), Ok(Some(1_000)));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Watches: what is there (when asked), then each change as it is committed, as one JSON document a line.
 //!
 //! A watch holds a cursor into the store's history and encodes only when its client reads, so a slow client costs no
-//! memory; one that falls behind the history is told 410 and lists again.
+//! memory; one that falls behind the history is told 410 and lists again. Only what is there at the start is held as it
+//! is, for as long as the client goes on reading it.
 
+mod definition;
 mod events;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,23 +19,34 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use wasmk_api::{Object, ResourceName, Snapshot, Status};
+use tokio_util::task::TaskTracker;
+use wasmk_api::kind::Kind;
+use wasmk_api::{Object, Reason, Snapshot, Status};
 use wasmk_store::{Batch, Scope, Store, Watch, WatchError};
 
 use crate::request::ListOptions;
 use crate::rest::{Presenter, Selection, too_large, watch_error};
+use crate::shares::{Share, too_many};
+use crate::{ApiServer, Identity, stall};
+use definition::Definition;
 use events::{Encoder, EventType, error_line, event_of};
 
 /// A watch without a timeout of its own ends after this and up to as much again, so that they do not all come back
 /// at once. Source: kube-apiserver's `--min-request-timeout`.
 const TIMEOUT_SECONDS_MIN: u64 = 1800;
+/// Who asks for more gets this: rights are looked at when a watch begins.
+const TIMEOUT_SECONDS_MAX: u64 = 24 * 60 * 60;
+/// One whose client takes nothing of what there is for this long is dropped.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// Each takes a few kilobytes. Operators and dashboards have some dozens, a node one for each thing its pods refer to.
+pub(crate) const USER_WATCHES_MAX: usize = 4096;
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// Initial events are written in pieces of about this size, so that a large cluster is not encoded at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a watch is about.
 pub(crate) struct WatchRequest {
-    pub(crate) resource: ResourceName,
+    pub(crate) kind: &'static Kind,
     /// Empty for all namespaces.
     pub(crate) namespace: String,
     pub(crate) selection: Selection,
@@ -41,17 +56,24 @@ pub(crate) struct WatchRequest {
 
 /// Begins a watch. What cannot begin fails as a request; what is too old fails as the watch's only event, as clients
 /// expect.
-pub(crate) fn watch(store: &dyn Store, request: WatchRequest, shutdown: CancellationToken) -> Result<Response, Status> {
-    let begin = match Begin::plan(store, &request) {
-        Ok(begin) => begin,
-        Err(WatchFailure::Refused(status)) => return Err(status),
-        Err(WatchFailure::Expired(status)) => return Ok(stream_response(Body::from(error_line(&status)))),
+pub(crate) fn watch(server: &ApiServer, identity: &Identity, request: WatchRequest) -> Result<Response, Status> {
+    let share = match identity.is_control_plane() {
+        true => None,
+        false => Some(server.watches.take(identity.user.clone()).ok_or_else(|| too_many_watches(identity))?),
     };
-    let stream = futures::stream::unfold(WatchStream::new(request, begin, shutdown), |mut stream| async move {
-        let bytes = stream.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(bytes), stream))
-    });
-    Ok(stream_response(Body::from_stream(stream)))
+    let settings = &server.settings;
+    match WatchStream::begin(&server.store, request, settings.shutdown.clone()) {
+        Ok(stream) => Ok(stream_response(stream.into_body(share, STALL_MAX, &settings.streams))),
+        Err(WatchFailure::Refused(status)) => Err(status),
+        Err(WatchFailure::Expired(status)) => Ok(stream_response(Body::from(error_line(&status)))),
+    }
+}
+
+fn too_many_watches(identity: &Identity) -> Status {
+    too_many(format!(
+        "user {:?} has {USER_WATCHES_MAX} watches open, which is the most: end some of them",
+        identity.user
+    ))
 }
 
 fn stream_response(body: Body) -> Response {
@@ -98,7 +120,7 @@ impl WatchRequest {
     }
 
     fn scope(&self) -> Scope {
-        let mut scope = Scope::all(self.resource.clone());
+        let mut scope = Scope::all(self.kind.resource_name());
         if let Some(namespace) = self.namespace() {
             scope = scope.in_namespace(namespace);
         }
@@ -109,14 +131,16 @@ impl WatchRequest {
     }
 
     fn initial(&self, snapshot: &Snapshot) -> VecDeque<Arc<Object>> {
-        let listed = snapshot.list(&self.resource, self.namespace());
+        let listed = snapshot.list(self.kind.resource(), self.namespace());
         listed.filter(|object| self.selection.matches(object)).cloned().collect()
     }
 }
 
 fn timeout_seconds(options: &ListOptions) -> u64 {
     let asked = options.timeout_seconds.filter(|seconds| *seconds > 0);
-    asked.unwrap_or_else(|| rand::random_range(TIMEOUT_SECONDS_MIN..2 * TIMEOUT_SECONDS_MIN))
+    asked
+        .map(|seconds| seconds.min(TIMEOUT_SECONDS_MAX))
+        .unwrap_or_else(|| rand::random_range(TIMEOUT_SECONDS_MIN..2 * TIMEOUT_SECONDS_MIN))
 }
 
 fn every(interval: Duration) -> tokio::time::Interval {
@@ -131,6 +155,10 @@ struct WatchStream {
     selection: Selection,
     encoder: Encoder,
     bookmarks: Option<tokio::time::Interval>,
+    /// Of a custom kind that is what it was.
+    definition: Option<Definition>,
+    /// The last revision that is told, once the kind has changed or gone.
+    until: Option<u64>,
     deadline: Instant,
     shutdown: CancellationToken,
     ended: bool,
@@ -138,24 +166,38 @@ struct WatchStream {
 
 enum Wake {
     Batch(Option<Result<Batch, WatchError>>),
+    /// The kind is no more what it was, at this revision.
+    KindGone(u64),
     Bookmark,
     Deadline,
     Shutdown,
 }
 
 impl WatchStream {
-    fn new(request: WatchRequest, begin: Begin, shutdown: CancellationToken) -> Self {
+    fn begin(store: &Arc<dyn Store>, request: WatchRequest, shutdown: CancellationToken) -> Result<Self, WatchFailure> {
+        let begin = Begin::plan(&**store, &request)?;
         let seconds = timeout_seconds(&request.options);
         let bookmarks = request.options.allow_bookmarks.then(|| every(BOOKMARK_INTERVAL));
-        Self {
+        Ok(Self {
             begin,
             selection: request.selection,
             encoder: Encoder::new(request.presenter),
             bookmarks,
+            definition: Definition::of(request.kind, store),
+            until: None,
             deadline: Instant::now() + Duration::from_secs(seconds),
             shutdown,
             ended: false,
-        }
+        })
+    }
+
+    /// What the client reads; `share` is held until the watch has ended or is dropped.
+    fn into_body(self, share: Option<Share<String>>, stall_max: Duration, tasks: &TaskTracker) -> Body {
+        let stream = futures::stream::unfold(self, |mut stream| async move {
+            let bytes = stream.next().await?;
+            Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+        });
+        stall::guard(Body::from_stream(stream), share, stall_max, tasks)
     }
 
     /// The next bytes for the client; `None` when the watch has ended.
@@ -167,21 +209,33 @@ impl WatchStream {
                 Wake::Batch(Some(Ok(batch))) => self.write_batch(&batch, &mut out),
                 Wake::Batch(Some(Err(error))) => self.fail(error, &mut out),
                 Wake::Bookmark => self.write_bookmark(&mut out),
-                // The client goes on from the bookmark, at this server or at its successor.
-                Wake::Deadline | Wake::Shutdown | Wake::Batch(None) => {
-                    self.write_bookmark(&mut out);
-                    self.ended = true;
-                }
+                Wake::KindGone(revision) => (self.definition, self.until) = (None, Some(revision)),
+                Wake::Deadline | Wake::Shutdown | Wake::Batch(None) => self.end(&mut out),
+            }
+            if !self.ended && self.until.is_some_and(|until| self.begin.watch.progress() >= until) {
+                self.end(&mut out);
             }
         }
         (!out.is_empty()).then(|| out.into())
     }
 
+    /// The client goes on from the bookmark, at this server or at its successor.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.write_bookmark(out);
+        self.ended = true;
+    }
+
     async fn wait(&mut self) -> Wake {
-        let bookmarks = &mut self.bookmarks;
+        let Self { bookmarks, definition, .. } = self;
         let bookmark_due = async {
             match bookmarks {
                 Some(interval) => interval.tick().await,
+                None => std::future::pending().await,
+            }
+        };
+        let kind_gone = async {
+            match definition {
+                Some(definition) => definition.gone().await,
                 None => std::future::pending().await,
             }
         };
@@ -190,12 +244,16 @@ impl WatchStream {
             biased;
             () = self.shutdown.cancelled() => Wake::Shutdown,
             () = tokio::time::sleep_until(self.deadline) => Wake::Deadline,
+            revision = kind_gone => Wake::KindGone(revision),
             batch = self.begin.watch.next() => Wake::Batch(batch),
             _ = bookmark_due => Wake::Bookmark,
         }
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {
+        if !self.begin.initial.is_empty() && Instant::now() >= self.deadline {
+            return self.give_up(out);
+        }
         while out.len() < CHUNK_BYTES {
             let Some(object) = self.begin.initial.pop_front() else { break };
             self.encoder.object(EventType::Added, &object, out);
@@ -205,6 +263,16 @@ impl WatchStream {
         {
             self.encoder.bookmark(revision, true, out);
         }
+    }
+
+    /// The client reads so slowly that its time is over before it has seen what there is. To go on from what it has seen
+    /// would leave out the rest.
+    fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.begin.initial.clear();
+        self.begin.initial_end = None;
+        let message = "the watch's time is over before all that was there has been told: list again";
+        out.extend_from_slice(&error_line(&Status::new(Reason::Expired, message)));
+        self.ended = true;
     }
 
     /// Writes the batch and whatever else waits, up to a piece.
@@ -237,80 +305,6 @@ impl WatchStream {
         if self.bookmarks.is_some() {
             let revision = self.begin.watch.progress();
             self.encoder.bookmark(revision, false, out);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use wasmk_api::{Key, Op, Precondition, Transaction, kind};
-    use wasmk_store::MemoryStore;
-
-    use super::*;
-    use crate::request::Query;
-
-    fn request(query: &str) -> WatchRequest {
-        let kind = kind::by_path("", "v1", "configmaps").unwrap();
-        let options = ListOptions::parse_watch(&Query::parse(query)).unwrap();
-        WatchRequest {
-            resource: kind.resource_name(),
-            namespace: "default".to_owned(),
-            selection: Selection::parse(kind, &options).unwrap(),
-            presenter: Presenter::json(kind),
-            options,
-        }
-    }
-
-    fn start(store: &dyn Store, query: &str) -> WatchStream {
-        let request = request(query);
-        let begin = Begin::plan(store, &request).unwrap_or_else(|_| panic!("the watch begins"));
-        WatchStream::new(request, begin, CancellationToken::new())
-    }
-
-    async fn put(store: &dyn Store, name: &str) {
-        let value = json!({"metadata": {"namespace": "default", "name": name}});
-        let op = Op::Put { key: Key::new("configmaps", "default", name), value, precondition: Precondition::Any };
-        store.commit(Transaction { ops: vec![op] }).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn bookmarks_come_again_and_again() {
-        let store = MemoryStore::new();
-        put(&store, "a").await;
-        let mut stream = start(&store, "resourceVersion=1&allowWatchBookmarks=true");
-        stream.bookmarks = Some(every(Duration::from_millis(5)));
-        for _ in 0..3 {
-            let bytes = stream.next().await.unwrap();
-            let event: Value = serde_json::from_slice(&bytes).unwrap();
-            assert_eq!(
-                (&event["type"], &event["object"]["metadata"]["resourceVersion"]),
-                (&json!("BOOKMARK"), &json!("1"))
-            );
-        }
-    }
-
-    #[test]
-    fn times_are_those_of_kubernetes() {
-        assert_eq!(BOOKMARK_INTERVAL, Duration::from_secs(60));
-        let seconds = |query: &str| timeout_seconds(&request(query).options);
-        assert_eq!(seconds("timeoutSeconds=7"), 7);
-        assert!((1800..3600).contains(&seconds("")));
-        assert!((1800..3600).contains(&seconds("timeoutSeconds=0")));
-    }
-
-    #[tokio::test]
-    async fn what_waits_is_written_in_pieces() {
-        let store = MemoryStore::new();
-        for number in 0..2000 {
-            put(&store, &format!("a-config-map-with-quite-a-long-name-{number}")).await;
-        }
-        let mut stream = start(&store, "");
-        let mut events = 0;
-        while events < 2000 {
-            let bytes = stream.next().await.unwrap();
-            assert!(bytes.len() < 2 * CHUNK_BYTES, "{}", bytes.len());
-            events += bytes.iter().filter(|byte| **byte == b'\n').count();
         }
     }
 }

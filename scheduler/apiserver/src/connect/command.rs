@@ -11,7 +11,8 @@ use wasmk_api::Status;
 
 use super::channels::Channels;
 use super::idle::Idle;
-use super::upgrade::{Slot, Transport};
+use super::slot::Slot;
+use super::upgrade::Transport;
 use super::{IDLE_TIMEOUT, target};
 use crate::rest::Call;
 use node::Node;
@@ -65,7 +66,7 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Response, St
     let (node, asked, streams) = target::command(&call.server.store.snapshot(), &call.path, &call.query)?;
     let headers = request.headers();
     let transport = Transport::of(headers)?;
-    let slot = Slot::take(&call.server)?;
+    let slot = Slot::take(call)?;
     let open = async || {
         let stream = call.server.nodes.open(&node, asked).await?;
         Ok::<_, Status>(Node::new(Idle::new(stream, IDLE_TIMEOUT)))

@@ -15,7 +15,8 @@ use wasmk_api::{Object, Status};
 
 use super::channels::Channels;
 use super::idle::Idle;
-use super::upgrade::{Slot, Transport};
+use super::slot::Slot;
+use super::upgrade::Transport;
 use super::websocket::{over, tunnel};
 use super::{IDLE_TIMEOUT, target};
 use crate::ApiServer;
@@ -46,7 +47,7 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Response, St
     let pod = Pod { server: call.server.clone(), node, target: pod };
     let headers = request.headers();
     let transport = Transport::of(headers)?;
-    let slot = Slot::take(&call.server)?;
+    let slot = Slot::take(call)?;
     match transport {
         Transport::Spdy => {
             let (name, ()) = transport.negotiate(headers, &SPDY)?;

@@ -7,8 +7,9 @@ mod location;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::header::{HOST, LOCATION};
+use http::header::{HOST, LOCATION, UPGRADE};
 use http::{HeaderValue, StatusCode, Uri};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
@@ -16,8 +17,10 @@ use tracing::debug;
 use wasmk_api::{Reason, Status};
 
 use super::forward::Pod;
-use super::upgrade::Slot;
+use super::slot::Slot;
+use crate::compress::Passed;
 use crate::rest::Call;
+use crate::serve::Peer;
 use destination::Destination;
 use location::Prefix;
 
@@ -27,7 +30,7 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Response, St
     if call.path.tail.is_empty() && !is_upgrade {
         return Ok(to_directory(request.uri()));
     }
-    let slot = Slot::take(&call.server)?;
+    let slot = Slot::take(call)?;
     let prefix = Prefix::of(request.uri().path(), &call.path.tail);
     let pod = Pod { server: call.server.clone(), node, target: pod };
     let connection = pod.connect(port).await.map_err(|status| unreachable(&status))?;
@@ -47,7 +50,10 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Response, St
     if is_upgrade {
         upgrade(call, request, sender, &prefix, slot).await
     } else {
-        pass(request, sender, &prefix, &call.path.tail).await
+        let (method, request) = (request.method().clone(), outgoing(request, &prefix, &call.path.tail, false)?);
+        let response = send(sender, request).await?;
+        debug!(%method, status = %response.status(), "proxied");
+        Ok(pass(call, response, &prefix, slot))
     }
 }
 
@@ -57,37 +63,32 @@ fn to_directory(uri: &Uri) -> Response {
     (StatusCode::MOVED_PERMANENTLY, [(LOCATION, format!("{}/{query}", uri.path()))]).into_response()
 }
 
-async fn pass(
-    request: Request,
-    mut sender: SendRequest<Body>,
-    prefix: &Prefix,
-    tail: &str,
-) -> Result<Response, Status> {
-    let method = request.method().clone();
-    let request = outgoing(request, prefix, tail, false)?;
-    let mut response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
-    debug!(%method, status = %response.status(), "proxied");
+async fn send(mut sender: SendRequest<Body>, request: Request) -> Result<http::Response<Incoming>, Status> {
+    sender.send_request(request).await.map_err(|error| unreachable(&error))
+}
+
+/// What the pod answers, as the client gets it.
+fn pass(call: &Call, mut response: http::Response<Incoming>, prefix: &Prefix, slot: Slot) -> Response {
     headers::strip(response.headers_mut());
     rewrite(&mut response, prefix);
-    Ok(response.map(Body::new))
+    response.extensions_mut().insert(Passed);
+    response.map(|body| slot.hold(&call.server, Body::new(body)))
 }
 
 /// A request that wants another protocol: when the pod agrees, bytes pass through both ways.
 async fn upgrade(
     call: &Call,
     mut request: Request,
-    mut sender: SendRequest<Body>,
+    sender: SendRequest<Body>,
     prefix: &Prefix,
     slot: Slot,
 ) -> Result<Response, Status> {
     let upgrading = hyper::upgrade::on(&mut request);
     let tail = if call.path.tail.is_empty() { "/" } else { &call.path.tail };
     let request = outgoing(request, prefix, tail, true)?;
-    let mut response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
+    let mut response = send(sender, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        headers::strip(response.headers_mut());
-        rewrite(&mut response, prefix);
-        return Ok(response.map(Body::new));
+        return Ok(pass(call, response, prefix, slot));
     }
     let pods = hyper::upgrade::on(&mut response);
     slot.spawn(&call.server, upgrading, async move |mut client| match pods.await {
@@ -104,6 +105,7 @@ async fn upgrade(
 /// The request as the pod sees it.
 fn outgoing(request: Request, prefix: &Prefix, tail: &str, is_upgrade: bool) -> Result<Request, Status> {
     let (mut parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied();
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let target = format!("{tail}{query}");
     let uri = target.parse().map_err(|error| Status::bad_request(format!("the path of the proxy: {error}")))?;
@@ -111,11 +113,11 @@ fn outgoing(request: Request, prefix: &Prefix, tail: &str, is_upgrade: bool) -> 
     let host = parts.headers.get(HOST).cloned();
     let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     let host = host.or(authority).unwrap_or(HeaderValue::from_static("localhost"));
-    let upgrade = headers::upgrade(&parts.headers);
+    let upgrade = parts.headers.get(UPGRADE).cloned().filter(|_| is_upgrade);
     headers::strip(&mut parts.headers);
-    headers::forwarded(&mut parts.headers, &host, &prefix.join(tail));
-    if is_upgrade {
-        parts.headers.extend(upgrade);
+    headers::forwarded(&mut parts.headers, &host, &prefix.join(tail), peer);
+    if let Some(protocol) = upgrade {
+        headers::ask_for(&mut parts.headers, protocol);
     }
     parts.headers.insert(HOST, host);
     parts.uri = uri;

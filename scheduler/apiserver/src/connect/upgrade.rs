@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
@@ -7,17 +5,8 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderMap, StatusCode};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tracing::debug;
 use wasmk_api::{Reason, Status};
-
-use crate::ApiServer;
-
-/// Upgraded connections at once. They are outside the listener's own bound, and each takes a file descriptor.
-pub(crate) const STREAMS_MAX: usize = 1024;
 
 const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 
@@ -100,47 +89,6 @@ impl Transport {
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
-}
-
-/// The right to one upgraded connection.
-pub(super) struct Slot(OwnedSemaphorePermit);
-
-impl Slot {
-    pub(super) fn take(server: &ApiServer) -> Result<Self, Status> {
-        let slot = server.streams.clone().try_acquire_owned();
-        slot.map(Self).map_err(|_| {
-            let mut status = Status::new(Reason::TooManyRequests, "Too many requests, please try again later.");
-            status.retry_after_seconds = Some(1);
-            status
-        })
-    }
-
-    /// Goes on with the connection of a request once its 101 is sent, until `work` is done or the server stops.
-    pub(super) fn spawn<F>(
-        self,
-        server: &Arc<ApiServer>,
-        upgrade: OnUpgrade,
-        work: impl FnOnce(TokioIo<Upgraded>) -> F + Send + 'static,
-    ) where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let shutdown = server.settings.shutdown.clone();
-        server.settings.streams.spawn(async move {
-            let slot = self;
-            let work = async {
-                match upgrade.await {
-                    Ok(connection) => work(TokioIo::new(connection)).await,
-                    Err(error) => debug!(%error, "the client did not upgrade"),
-                }
-            };
-            // When the server stops, dropping the work closes both connections.
-            tokio::select! {
-                () = work => {}
-                () = shutdown.cancelled() => {}
-            }
-            drop(slot.0);
-        });
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server};
+use crate::watches::Events;
 
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const WIDGETS: &str = "/apis/shop.example.com/v1/namespaces/default/widgets";
@@ -337,4 +338,34 @@ async fn a_hostile_rule_ends() {
         )
         .await;
     assert!(refused.expect_failure(422, "Invalid").contains("running out of cost budget"));
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_kind_changes_or_goes() {
+    let server = with_widgets().await;
+    let (crd, json_patch) = (format!("{CRDS}/widgets.shop.example.com"), "application/json-patch+json");
+    let watch = async |query| Events::open_at(&server, WIDGETS, query, "application/json").await;
+    let (mut told, mut plain) = (watch("allowWatchBookmarks=true").await, watch("").await);
+    // What makes it no other kind does not matter.
+    server.patch(&crd, MERGE, json!({"metadata": {"labels": {"a": "b"}}})).await.expect(200);
+    server.post(WIDGETS, widget("a", json!({"size": 3}))).await.expect(201);
+    assert_eq!((told.summary().await, plain.summary().await), ("ADDED a".to_owned(), "ADDED a".to_owned()));
+    let column = json!({"name": "Colour", "type": "string", "jsonPath": ".spec.colour"});
+    let add = json!([{"op": "add", "path": "/spec/versions/0/additionalPrinterColumns/-", "value": column}]);
+    server.patch(&crd, json_patch, add).await.expect(200);
+    let bookmark = told.next().await.unwrap();
+    assert_eq!(bookmark["type"], "BOOKMARK");
+    assert_eq!(bookmark["object"]["metadata"]["resourceVersion"], server.store.snapshot().revision().to_string());
+    assert_eq!((told.next().await, plain.next().await), (None, None));
+
+    // What happened before is told before the end.
+    let mut events = watch("allowWatchBookmarks=true").await;
+    assert_eq!(events.summary().await, "ADDED a");
+    server.delete(&crd).await.expect(200);
+    server.delete(&format!("{WIDGETS}/a")).await.expect(200);
+    server.patch(&crd, MERGE, json!({"metadata": {"finalizers": null}})).await.expect(200);
+    assert_eq!(events.summary().await, "DELETED a");
+    assert_eq!(events.next().await.unwrap()["type"], "BOOKMARK");
+    assert_eq!(events.next().await, None);
+    assert_eq!(server.get(WIDGETS).await.code, 404);
 }

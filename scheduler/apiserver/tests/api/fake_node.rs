@@ -51,11 +51,26 @@ async fn serve(stream: DuplexStream) {
     let _ = connection.with_upgrades().await;
 }
 
-/// Says what it was asked; `/redirect` leads to `/there`, `/upgrade` to an echo of bytes.
+/// Says what it was asked; `/redirect` leads to `/there`, `/upgrade` to an echo of bytes for who asks for that as servers
+/// want it, `/headers` lists what was sent.
 async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let response = Response::builder();
     let response = match request.uri().path() {
         "/redirect" => response.status(StatusCode::FOUND).header("location", "/there").body(Body::empty()),
+        "/upgrade"
+            if request
+                .headers()
+                .get("connection")
+                .is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"upgrade")) =>
+        {
+            response.status(StatusCode::BAD_REQUEST).body("the header Connection does not say upgrade".into())
+        }
+        "/headers" => {
+            let one = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+                format!("{name}: {}\n", value.to_str().unwrap())
+            };
+            response.body(request.headers().iter().map(one).collect::<String>().into())
+        }
         "/upgrade" => {
             let upgrading = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {

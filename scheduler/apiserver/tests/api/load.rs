@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{CONFIGMAPS, Server, config_map};
+use crate::support::{CONFIGMAPS, PODS, Server, config_map};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
@@ -120,4 +120,44 @@ async fn the_root_lists_the_paths() {
     assert_eq!(server.get("/apis/").await.expect(200)["kind"], "APIGroupList");
     assert_eq!(server.get("/api/").await.expect(200)["kind"], "APIVersions");
     server.send(Method::POST, "/version", &JSON, "{}").await.expect_failure(405, "MethodNotAllowed");
+}
+
+#[tokio::test]
+async fn nobody_takes_every_stream() {
+    let server = Server::start().await;
+    server.run_pod().await;
+    let (eve, jane) = (server.as_user("eve", &["system:masters"]), server.as_user("jane", &["system:masters"]));
+    let (logs, proxied) = (format!("{PODS}/web/log"), format!("{PODS}/web:80/proxy/"));
+    // What has been begun counts, not what is read.
+    let mut open = Vec::new();
+    for path in std::iter::repeat_n([&logs, &proxied], 128).flatten() {
+        let answer = eve.open(Method::GET, path, &[], "").await;
+        assert_eq!(answer.status(), 200);
+        open.push(answer);
+    }
+    for path in [&logs, &proxied] {
+        let refused = eve.send(Method::GET, path, &[], "").await;
+        assert_eq!(refused.headers["retry-after"], "1");
+        let message = refused.expect_failure(429, "TooManyRequests");
+        assert_eq!(message, "user \"eve\" has 256 streams open, which is the most: end some of them");
+        assert_eq!(jane.send(Method::GET, path, &[], "").await.code, 200);
+    }
+    open.pop();
+    assert_eq!(eve.send(Method::GET, &logs, &[], "").await.code, 200);
+}
+
+#[tokio::test]
+async fn streams_are_told_from_reads() {
+    let server = Server::start().await;
+    server.run_pod().await;
+    server.get(&format!("{PODS}/web:80/proxy/")).await;
+    server.get(&format!("{PODS}/web/exec")).await.expect(400);
+    server.get(&format!("{PODS}/web/log")).await;
+    let text = server.get("/metrics").await.text();
+    for (verb, subresource, code) in [("CONNECT", "proxy", 200), ("CONNECT", "exec", 400), ("GET", "log", 200)] {
+        let line = format!(
+            "apiserver_request_total{{verb=\"{verb}\",group=\"\",version=\"v1\",resource=\"pods\",subresource=\"{subresource}\",scope=\"resource\",code=\"{code}\"}} 1"
+        );
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
 }

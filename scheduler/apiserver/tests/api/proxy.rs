@@ -24,6 +24,25 @@ async fn any_method_reaches_the_pod_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_pod_does_not_learn_as_whom_the_client_acts() {
+    let server = Server::start().await;
+    server.run_pod().await;
+    let headers = [
+        ("impersonate-user", "jane"),
+        ("impersonate-group", "system:masters"),
+        ("impersonate-uid", "1"),
+        ("impersonate-extra-team", "a"),
+        ("x-remote-user", "admin"),
+        ("x-remote-group", "system:masters"),
+        ("x-other", "stays"),
+    ];
+    let answer = server.send(Method::GET, &format!("{PODS}/web:80/proxy/headers"), &headers, "").await;
+    let text = answer.text();
+    assert!(text.contains("x-other: stays\n"), "{text}");
+    assert!(!text.contains("impersonate-") && !text.contains("x-remote-"), "{text}");
+}
+
+#[tokio::test]
 async fn redirects_stay_below_the_proxy() {
     let server = Server::start().await;
     server.run_pod().await;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use wasmk_apiserver::pki::Kubeconfig;
 use wasmk_apiserver::serve;
 
-use crate::support::{CONFIGMAPS, Server, config_map};
+use crate::support::{CONFIGMAPS, PODS, Server, config_map};
 
 /// A server that listens, and the kubeconfig of its administrator.
 pub(crate) struct Listening {
@@ -75,6 +75,17 @@ async fn kubes_client_writes_reads_and_watches() {
     assert!(matches!(event, kube::api::WatchEvent::Modified(object) if object.data.clone().unwrap()["k"] == "2"));
     let missing = api.get("nothing").await.unwrap_err();
     assert!(matches!(missing, kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound"));
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_behind_a_proxy_learns_over_whom_a_request_came() {
+    let listening = Listening::start().await;
+    listening.server.run_pod().await;
+    let path = format!("{PODS}/web:80/proxy/headers");
+    let request = http::Request::get(path).header("x-forwarded-for", "192.0.2.1").body(Vec::new()).unwrap();
+    let seen = listening.client().await.request_text(request).await.unwrap();
+    assert!(seen.contains("x-forwarded-for: 192.0.2.1, 127.0.0.1\n"), "{seen}");
     listening.stop().await;
 }
 

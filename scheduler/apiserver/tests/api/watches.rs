@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
-use http::Request;
+use http::{Method, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -44,7 +44,7 @@ impl Events {
     }
 
     /// `TYPE name`
-    async fn summary(&mut self) -> String {
+    pub(crate) async fn summary(&mut self) -> String {
         let event = self.next().await.unwrap();
         let name = event["object"]["metadata"]["name"].as_str().unwrap_or("-");
         format!("{} {name}", event["type"].as_str().unwrap())
@@ -201,6 +201,33 @@ async fn a_watch_that_ends_with_the_server_says_how_far_it_came() {
     assert_eq!(bookmark["type"], "BOOKMARK");
     assert_eq!(bookmark["object"]["metadata"]["resourceVersion"], server.store.snapshot().revision().to_string());
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn any_timeout_will_do() {
+    let server = Server::start().await;
+    server.post(CONFIGMAPS, config_map("a", json!({}))).await.expect(201);
+    for seconds in ["9223372036854775807", "-1", "0"] {
+        let mut events = Events::open(&server, &format!("timeoutSeconds={seconds}"), "application/json").await;
+        assert_eq!(events.summary().await, "ADDED a");
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_every_watch() {
+    let server = Server::start().await;
+    let (eve, jane) = (server.as_user("eve", &["system:masters"]), server.as_user("jane", &["system:masters"]));
+    let path = format!("{CONFIGMAPS}?watch=1");
+    let mut open = Vec::new();
+    for _ in 0..4096 {
+        open.push(eve.open(Method::GET, &path, &[], "").await);
+        assert_eq!(open.last().unwrap().status(), 200);
+    }
+    let refused = eve.send(Method::GET, &path, &[], "").await.expect_failure(429, "TooManyRequests");
+    assert_eq!(refused, "user \"eve\" has 4096 watches open, which is the most: end some of them");
+    assert_eq!(jane.open(Method::GET, &path, &[], "").await.status(), 200);
+    open.pop();
+    assert_eq!(eve.open(Method::GET, &path, &[], "").await.status(), 200);
 }
 
 #[tokio::test]

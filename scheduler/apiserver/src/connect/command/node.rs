@@ -56,15 +56,57 @@ impl NodeReader {
 }
 
 impl NodeWriter {
-    /// Waits until the node takes it.
+    /// Waits until the node takes it. What is sent is framed piece by piece, so that a client's message of any size is not
+    /// here a second time.
     pub(super) async fn send(&mut self, channel: Channel, payload: &[u8]) -> io::Result<()> {
-        encode(channel, payload, &mut self.buffer);
-        self.half.write_all_buf(&mut self.buffer).await?;
-        self.half.flush().await
+        let mut rest = payload;
+        loop {
+            let (piece, left) = rest.split_at(rest.len().min(PAYLOAD_BYTES_MAX));
+            encode(channel, piece, &mut self.buffer);
+            self.half.write_all_buf(&mut self.buffer).await?;
+            rest = left;
+            if rest.is_empty() {
+                return self.half.flush().await;
+            }
+        }
     }
 
     /// Nothing more comes on `channel`.
     pub(super) async fn close(&mut self, channel: Channel) -> io::Result<()> {
         self.send(Channel::Close, &[channel.number()]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_message_is_framed_piece_by_piece() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let mut node = Node::new(Idle::new(Box::new(near), Duration::from_secs(60)));
+        let payload = vec![7; 3 * PAYLOAD_BYTES_MAX + 1];
+        let mut buffer = BytesMut::new();
+        {
+            let mut sending = std::pin::pin!(node.writer.send(Channel::Stdin, &payload));
+            assert!(futures::poll!(sending.as_mut()).is_pending());
+            let receive = async {
+                let mut received = Vec::new();
+                while received.len() < payload.len() {
+                    far.read_buf(&mut buffer).await.unwrap();
+                    while let Some(frame) = decode(&mut buffer).unwrap() {
+                        received.extend_from_slice(&frame.payload);
+                    }
+                }
+                received
+            };
+            let (sent, received) = tokio::join!(sending, receive);
+            sent.unwrap();
+            assert!(received == payload);
+        }
+        assert!(futures::poll!(std::pin::pin!(node.writer.send(Channel::Stdin, &payload))).is_pending());
+        assert!(node.writer.buffer.len() <= 2 * PAYLOAD_BYTES_MAX, "{}", node.writer.buffer.len());
     }
 }
