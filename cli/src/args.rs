@@ -40,6 +40,30 @@ pub(crate) enum Verb {
     Agent(verbs::agent::Agent),
     /// Compile an app to wasm and store it as an image
     Build(verbs::build::Build),
+    /// List the images of this machine
+    Images(verbs::image::Images),
+    /// Give an image another name
+    Tag(verbs::image::Tag),
+    /// Send an image to a registry
+    Push(verbs::image::Push),
+    /// Bring an image from a registry
+    Pull(verbs::image::Pull),
+    /// Remove images
+    Rmi(verbs::image::Rmi),
+    /// Show all that an image says about itself
+    Inspect(verbs::image::Inspect),
+    /// Show how an image was made
+    History(verbs::image::History),
+    /// Write images to an archive
+    Save(verbs::image::Save),
+    /// Read images from an archive
+    Load(verbs::image::Load),
+    /// Log in to a registry
+    Login(verbs::image::Login),
+    /// Forget the login at a registry
+    Logout(verbs::image::Logout),
+    /// The commands about images, as in Docker
+    Image(verbs::image::Image),
     /// Turn wasm into native code; run by nodes
     #[command(hide = true)]
     CompileGuest(verbs::compile::CompileGuest),

@@ -1,6 +1,8 @@
 //! How answers are printed: tables, JSON, YAML, names and jsonpath.
 
+pub(crate) mod human;
 mod table;
+pub(crate) mod template;
 
 use std::str::FromStr;
 

@@ -13,6 +13,7 @@ pub(crate) mod edit;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod get;
+pub(crate) mod image;
 pub(crate) mod label;
 pub(crate) mod logs;
 pub(crate) mod patch;
@@ -54,6 +55,18 @@ async fn dispatch(args: Cli) -> Result<ExitCode> {
         Verb::Server(verb) => verb.run().await?,
         Verb::Agent(verb) => verb.run().await?,
         Verb::Build(verb) => verb.run(&global).await?,
+        Verb::Images(verb) => verb.run()?,
+        Verb::Tag(verb) => verb.run()?,
+        Verb::Push(verb) => verb.run(&global).await?,
+        Verb::Pull(verb) => verb.run(&global).await?,
+        Verb::Rmi(verb) => verb.run().await?,
+        Verb::Inspect(verb) => verb.run()?,
+        Verb::History(verb) => verb.run()?,
+        Verb::Save(verb) => verb.run().await?,
+        Verb::Load(verb) => verb.run().await?,
+        Verb::Login(verb) => verb.run().await?,
+        Verb::Logout(verb) => verb.run()?,
+        Verb::Image(verb) => verb.run(&global).await?,
         Verb::CompileGuest(verb) => verb.run()?,
         Verb::Get(verb) => verb.run(&global).await?,
         Verb::Describe(verb) => verb.run(&global).await?,

@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use wasmk_agent::{AgentConfig, StartAgentError};
-use wasmk_images::OpenStoreError;
+use wasmk_images::{OpenStoreError, Registries};
 use wasmk_network::IdentityError;
 use wasmk_runtime::RuntimeError;
 
@@ -18,6 +18,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// Where images lie: content-addressed, shared by whoever uses the same directory.
     pub image_dir: PathBuf,
+    /// How registries outside of the cluster are reached.
+    pub registries: Registries,
     /// `https://host:port` of the API.
     pub server: String,
     /// Runs [`compile_guest`](crate::compile_guest) on the two paths appended; `None` compiles in this process.

@@ -7,14 +7,15 @@ use dashmap::DashMap;
 use http::{Request, Response};
 use wasmk_agent::{Credential, Image, ImageError, ImageSummary, Images};
 use wasmk_images::{
-    Body, ImageStore, InvalidReference, OpenStoreError, PullError, Reference, Transport, TransportError, UnpackError,
-    UnpackedImage,
+    Blobs, Body, CHUNK_BYTES_MAX, ImageStore, InvalidReference, Login, OpenStoreError, PullError, Reference,
+    Registries, Registry, Transport, TransportError, UnpackError, UnpackedImage, pull_from, registry_key,
 };
 
 /// The images of this node, filled from the cluster's registry or from outside.
 pub(crate) struct NodeImages {
     store: Arc<ImageStore>,
     registry: KubeTransport,
+    registries: Registries,
     /// Images that were unpacked and verified since the start: hashing a file for each start of a container adds up.
     verified: DashMap<wasmk_images::Digest, Image>,
 }
@@ -25,16 +26,14 @@ const GARBAGE_GRACE: Duration = Duration::from_secs(3600);
 /// Images remembered as verified; past it they are verified anew.
 const VERIFIED_MAX: usize = 4096;
 
-/// The client of the API takes bodies as a whole; wasm files are some megabytes.
-const SENT_BYTES_MAX: usize = 1 << 30;
-
 /// The registry of a cluster, behind its API: the same address, the same certificates.
 #[derive(Clone)]
 pub struct KubeTransport(pub kube::Client);
 
 impl NodeImages {
-    pub(crate) fn open(dir: &Path, client: kube::Client) -> Result<Self, OpenStoreError> {
-        Ok(Self { store: Arc::new(ImageStore::open(dir)?), registry: KubeTransport(client), verified: DashMap::new() })
+    pub(crate) fn open(dir: &Path, client: kube::Client, registries: Registries) -> Result<Self, OpenStoreError> {
+        let (store, registry) = (Arc::new(ImageStore::open(dir)?), KubeTransport(client));
+        Ok(Self { store, registry, registries, verified: DashMap::new() })
     }
 
     /// Removes what no name leads to and no container of this process was started from.
@@ -50,6 +49,36 @@ impl NodeImages {
             Ok(Err(error)) => tracing::warn!(%error, "collect garbage of images"),
             Err(_) => {}
         }
+    }
+
+    /// From the cluster's registry, and where that has no such image from the default one.
+    async fn pull_ours(&self, reference: &Reference) -> Result<wasmk_images::Digest, PullError> {
+        let pulled = pull_from(&self.store, Registry::Cluster(&self.registry), reference, &Blobs::silent()).await;
+        let Err(missing @ PullError::NotFound(..)) = pulled else { return pulled };
+        let registries = self.registries.clone();
+        let default = tokio::task::spawn_blocking(move || registries.default_registry().ok().flatten()).await;
+        match default.ok().flatten() {
+            Some(host) => self.pull_outside(reference, &host, Vec::new()).await,
+            None => Err(missing),
+        }
+    }
+
+    /// With the logins of the pod, and then with the node's own.
+    async fn pull_outside(
+        &self,
+        reference: &Reference,
+        host: &str,
+        mut logins: Vec<Login>,
+    ) -> Result<wasmk_images::Digest, PullError> {
+        let (registries, key) = (self.registries.clone(), registry_key(host));
+        let own = tokio::task::spawn_blocking(move || registries.login(&key)).await;
+        match own {
+            Ok(Ok(own)) => logins.extend(own),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "logins at registries"),
+            Err(_) => {}
+        }
+        let outside = Registry::Outside(&self.registries, &logins);
+        pull_from(&self.store, outside, reference, &Blobs::silent()).await
     }
 
     /// Verifying reads the whole file: not on a thread that others wait for.
@@ -82,11 +111,11 @@ impl Images for NodeImages {
     async fn pull(&self, reference: &str, credentials: &[Credential]) -> Result<Image, ImageError> {
         let reference = parse(reference)?;
         let pulled = match &reference.registry {
-            None => wasmk_images::pull(&self.store, &self.registry, &reference).await,
+            None => self.pull_ours(&reference).await,
             Some(host) => {
-                let login = credentials.iter().find(|credential| credential.registry == *host);
-                let login = login.map(|login| (login.username.as_str(), login.password.as_str()));
-                wasmk_images::outside(&self.store, &reference, login).await
+                let own = credentials.iter().filter(|one| registry_key(&one.registry) == registry_key(host));
+                let own = own.map(|one| Login { username: one.username.clone(), password: one.password.clone() });
+                self.pull_outside(&reference, host, own.collect()).await
             }
         };
         self.unpacked(pulled.map_err(pull_error)?).await
@@ -108,10 +137,9 @@ impl Images for NodeImages {
 impl Transport for KubeTransport {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, SENT_BYTES_MAX).await;
-        let body = body.map_err(|_| {
-            TransportError(format!("a blob of over {SENT_BYTES_MAX} bytes cannot be sent to the cluster"))
-        })?;
+        // The client of the API takes bodies as a whole; what is larger than a chunk comes in several.
+        let body = axum::body::to_bytes(body, CHUNK_BYTES_MAX).await;
+        let body = body.map_err(|error| TransportError(chain(&error)))?;
         let request = Request::from_parts(parts, kube::client::Body::from(body));
         let response = self.0.send(request).await.map_err(|error| TransportError(chain(&error)))?;
         Ok(response.map(Body::new))
@@ -126,6 +154,7 @@ fn image(unpacked: UnpackedImage) -> Image {
     Image {
         digest: unpacked.digest.to_string(),
         wasm: unpacked.wasm,
+        wasm_digest: unpacked.wasm_digest,
         rootfs: unpacked.rootfs,
         entrypoint: unpacked.entrypoint,
         cmd: unpacked.cmd,
@@ -138,7 +167,7 @@ fn image(unpacked: UnpackedImage) -> Image {
 fn pull_error(error: PullError) -> ImageError {
     let text = chain(&error);
     match error {
-        PullError::NotFound(_) => ImageError::NotFound(text),
+        PullError::NotFound(..) => ImageError::NotFound(text),
         PullError::Unauthorized(..) => ImageError::Unauthorized(text),
         PullError::Unreachable(..) => ImageError::Unreachable(text),
         PullError::Refused(..) | PullError::Broken(..) | PullError::NoWasm(_) => ImageError::Broken(text),

@@ -33,6 +33,8 @@ pub use images::KubeTransport;
 pub use join::{JoinError, JoinRequest, join};
 pub use node::Node;
 pub use wasmk_images::{
-    BuildError, BuiltModule, ImageStore, OpenStoreError, PushError, Reference, build, push, registry, store_module,
+    Blobs, BuildError, BuiltModule, Digest, ImageDetails, ImageStore, LayerDetails, LoadError, Loaded, Login,
+    LoginError, OpenStoreError, PullError, PushError, Reference, Registries, Registry, Removed, Step, StoredImage,
+    build, check_login, load, pull_from, push, push_to, registry, registry_key, save, store_module,
 };
 pub use wasmk_runtime::{CompileError, GuestInfo, GuestKind, InspectError, compile_main as compile_guest, inspect};

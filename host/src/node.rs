@@ -29,7 +29,7 @@ impl Node {
         let network = network(&config, identity)?;
         let runtime = Runtime::new(runtime_config(&config))?;
         let pods = Pods::new(network.clone());
-        let images = Arc::new(NodeImages::open(&config.image_dir, client.clone())?);
+        let images = Arc::new(NodeImages::open(&config.image_dir, client.clone(), config.registries.clone())?);
         let (listener, port) = reserve(&config).await?;
         let agent = Agent::start(
             agent_config(&config, port),

@@ -28,7 +28,7 @@ impl NodeRuntime {
 #[async_trait]
 impl agent::Runtime for NodeRuntime {
     async fn prepare(&self, image: &Image) -> Result<Arc<dyn agent::Program>, PrepareError> {
-        let program = self.runtime.prepare(&image.wasm, &image.digest).await.map_err(prepare_error)?;
+        let program = self.runtime.prepare(&image.wasm, &image.wasm_digest).await.map_err(prepare_error)?;
         // Blobs are called by their digests, which nobody types.
         let file = image.rootfs.as_ref().and_then(|_| Some(image.wasm.file_name()?.to_string_lossy().into_owned()));
         Ok(Arc::new(NodeProgram {

@@ -14,8 +14,15 @@ pub(crate) struct Test {
 }
 
 /// Programs that tests use as real clients or to make networks, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("kubectl", "kubernetes-client"), ("curl", "curl"), ("python3", "python3"), ("pip3", "python3-pip")];
+const PROGRAMS: [(&str, &str); 7] = [
+    ("kubectl", "kubernetes-client"),
+    ("curl", "curl"),
+    ("python3", "python3"),
+    ("pip3", "python3-pip"),
+    ("docker-registry", "docker-registry"),
+    ("htpasswd", "apache2-utils"),
+    ("skopeo", "skopeo"),
+];
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {

@@ -103,6 +103,7 @@ impl NodeFlags {
             port: self.node_port,
             data_dir: data_dir.join("node"),
             image_dir,
+            registries: wasmk_host::Registries::new(data_dir),
             server: server.to_owned(),
             compiler: Some(vec![own_path.into(), "compile-guest".into()]),
             pods_max: self.max_pods,

@@ -22,6 +22,8 @@ pub struct Image {
     /// `sha256:…` of its manifest.
     pub digest: String,
     pub wasm: PathBuf,
+    /// `sha256:…` of that file: images that differ in other things share its native code.
+    pub wasm_digest: String,
     /// Files that come with it, mounted read-only at `/`.
     pub rootfs: Option<PathBuf>,
     /// Its own argv; empty leaves `argv[0]` to the file's name, or the image's.

@@ -4,6 +4,8 @@
 //! once. [`registry`] serves it by the OCI distribution protocol, [`pull`] and [`push`] transfer images between a
 //! store and a registry, [`ImageStore::unpack`] makes one ready to run, [`build`] compiles a project.
 //!
+//! What is outside of the cluster is reached as [`Registries`] says; [`save`] and [`load`] write and read archives.
+//!
 //! Two formats are read: the wasm OCI artifact of the CNCF (one layer `application/wasm`), and the Docker-style image
 //! whose layers hold a file system with a wasm file as its entrypoint. The first one is what [`store_module`] writes.
 //!
@@ -14,23 +16,34 @@
 //!
 //! Deliberately absent: who may use the registry (whoever mounts it decides), and running anything but `cargo`.
 
+mod archive;
 mod blocking;
 mod build;
+mod config;
 mod digest;
+mod listing;
 mod manifest;
 mod reference;
 mod registry;
+mod settings;
 mod store;
 mod transfer;
 mod unpack;
 
+pub use archive::{LoadError, Loaded, SaveError, load, save};
 pub use build::{BuildError, BuiltModule, build};
+pub use config::{HistoryEntry, ImageConfig, RunConfig};
 pub use digest::{Digest, InvalidDigest};
+pub use listing::{ImageDetails, LayerDetails, StoredImage};
 pub use manifest::{InvalidManifest, Manifest, store_module};
 pub use reference::{InvalidReference, Reference};
 pub use registry::registry;
-pub use store::{Collected, ImageStore, ImageSummary, OpenStoreError, StoreError};
-pub use transfer::{PullError, PushError, Transport, TransportError, outside, pull, push};
+pub use settings::{Login, Registries, SettingsError, registry_key};
+pub use store::{Collected, ImageStore, ImageSummary, OpenStoreError, Removed, StoreError};
+pub use transfer::{
+    Blobs, CHUNK_BYTES_MAX, LoginError, PullError, PushError, Registry, Step, Transport, TransportError, check_login,
+    pull, pull_from, push, push_to,
+};
 pub use unpack::{LayerError, UnpackError, UnpackedImage};
 
 /// The one HTTP body type of this crate.

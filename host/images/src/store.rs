@@ -1,5 +1,6 @@
 mod flights;
 mod garbage;
+mod removal;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -14,6 +15,7 @@ use crate::{Digest, InvalidManifest, Reference};
 
 pub(crate) use flights::Flights;
 pub use garbage::Collected;
+pub use removal::Removed;
 
 /// A directory of blobs by digest and of names that point at manifests:
 ///
@@ -144,6 +146,21 @@ impl ImageStore {
         self.finish(upload, None)
     }
 
+    /// Stores what a reader has, at most so many bytes of it, if it is what it should be.
+    pub(crate) fn put_stream(
+        &self,
+        content: &mut impl Read,
+        bytes_max: u64,
+        wanted: Option<&Digest>,
+    ) -> Result<Digest, StoreError> {
+        let mut upload = self.new_upload()?;
+        let size = io::copy(&mut content.take(bytes_max + 1), &mut upload).map_err(io_error("write", upload.path()))?;
+        if size > bytes_max {
+            return Err(InvalidManifest::TooLarge.into());
+        }
+        self.finish(upload, wanted)
+    }
+
     /// Stores a copy of a file; answers its digest and size.
     pub fn import_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
         let mut source = File::open(path).map_err(io_error("read", path))?;
@@ -216,10 +233,17 @@ impl ImageStore {
 
     /// Gives an image that is here another name; `false` when it is not here.
     pub fn tag(&self, from: &Reference, to: &Reference) -> Result<bool, StoreError> {
-        let _lock = self.lock()?;
         let Some(digest) = self.find(from) else { return Ok(false) };
-        self.name(&to.full_repository(), to.tag.as_deref(), &digest)?;
-        Ok(true)
+        self.tag_digest(&digest, to).map(|()| true)
+    }
+
+    /// Gives an image that is here another name.
+    pub fn tag_digest(&self, digest: &Digest, to: &Reference) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        if self.blob_size(digest).is_none() {
+            return Err(StoreError::BlobUnknown(digest.clone()));
+        }
+        self.name(&to.full_repository(), to.tag.as_deref(), digest)
     }
 
     /// The caller holds the lock.

@@ -1,17 +1,17 @@
+mod compression;
 mod layers;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use crate::config::{ImageConfig, RunConfig};
 use crate::manifest::{Format, MANIFEST_BYTES_MAX, Manifest};
 use crate::store::{ImageStore, StoreError, io_error};
 use crate::{Digest, InvalidManifest};
 use layers::{Unpacker, inside};
 
+pub(crate) use compression::Compression;
 pub use layers::LayerError;
 
 /// An image that can be run.
@@ -45,28 +45,12 @@ pub enum UnpackError {
     NoEntrypoint,
     #[error("the image has no file {0}, which its entrypoint names")]
     NoWasm(String),
-    #[error("the layer's compression {0} is not supported: use tar or tar+gzip")]
+    #[error("the layer's compression {0} is not supported: use tar, tar+gzip or tar+zstd")]
     Compression(String),
     #[error(transparent)]
     Layer(#[from] LayerError),
     #[error("the image's {0} does not begin as a wasm binary does; is it an image of another platform?")]
     NotWasm(String),
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ImageConfig {
-    config: RunConfig,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct RunConfig {
-    entrypoint: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
-    env: Option<Vec<String>>,
-    working_dir: Option<String>,
-    exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
 }
 
 impl ImageStore {
@@ -103,11 +87,12 @@ impl ImageStore {
         manifest: &Manifest,
         size_bytes: u64,
     ) -> Result<UnpackedImage, UnpackError> {
-        let config = self.config(manifest)?;
+        let config = self.config(manifest)?.config;
         let rootfs = self.rootfs_path(digest);
         if !rootfs.is_dir() {
             self.unpack_layers(manifest, &rootfs)?;
         }
+        let exposed_ports = tcp_ports(&config);
         let entrypoint = config.entrypoint.unwrap_or_default();
         let cmd = config.cmd.unwrap_or_default();
         let named = entrypoint.first().or(cmd.first()).ok_or(UnpackError::NoEntrypoint)?;
@@ -134,17 +119,18 @@ impl ImageStore {
             entrypoint,
             cmd,
             env,
-            exposed_ports: tcp_ports(&config.exposed_ports),
+            exposed_ports,
             working_dir: config.working_dir.filter(|dir| !dir.is_empty()),
             size_bytes,
         })
     }
 
-    fn config(&self, manifest: &Manifest) -> Result<RunConfig, UnpackError> {
-        let Some(descriptor) = &manifest.config else { return Ok(RunConfig::default()) };
+    /// What an image says about itself.
+    pub(crate) fn config(&self, manifest: &Manifest) -> Result<ImageConfig, UnpackError> {
+        let Some(descriptor) = &manifest.config else { return Ok(ImageConfig::default()) };
         let digest = descriptor.digest().map_err(|error| StoreError::from(InvalidManifest::from(error)))?;
         let bytes = self.read_blob(&digest, MANIFEST_BYTES_MAX)?;
-        Ok(serde_json::from_slice::<ImageConfig>(&bytes).map_err(UnpackError::Config)?.config)
+        serde_json::from_slice(&bytes).map_err(UnpackError::Config)
     }
 
     /// Unpacks beside the target and renames, so that the target is only ever whole.
@@ -157,11 +143,9 @@ impl ImageStore {
             self.verify_blob(&digest)?;
             let path = self.blob_path(&digest);
             let file = BufReader::new(fs::File::open(&path).map_err(io_error("read", &path))?);
-            match layer.media_type.as_str() {
-                kind if kind.ends_with("gzip") => unpacker.unpack(file, true)?,
-                kind if kind.ends_with(".tar") || kind.ends_with("+tar") => unpacker.unpack(file, false)?,
-                kind => return Err(UnpackError::Compression(kind.to_owned())),
-            }
+            let compression = Compression::of(&layer.media_type);
+            let compression = compression.ok_or_else(|| UnpackError::Compression(layer.media_type.clone()))?;
+            unpacker.unpack(file, compression)?;
         }
         // Once renamed, there is nothing left for the temporary directory to remove.
         match fs::rename(making.path(), target) {
@@ -174,9 +158,9 @@ impl ImageStore {
 }
 
 /// Of `8080/tcp`, `8080` and `53/udp`.
-fn tcp_ports(exposed: &BTreeMap<String, serde::de::IgnoredAny>) -> Vec<u16> {
+fn tcp_ports(config: &RunConfig) -> Vec<u16> {
     let tcp = |port: &String| port.strip_suffix("/tcp").unwrap_or(port).parse().ok();
-    let mut ports: Vec<u16> = exposed.keys().filter_map(tcp).collect();
+    let mut ports: Vec<u16> = config.exposed_ports.keys().filter_map(tcp).collect();
     ports.sort_unstable();
     ports
 }

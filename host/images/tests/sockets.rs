@@ -16,8 +16,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wasmk_images::{
-    Body, Digest, ImageStore, PullError, Reference, Transport, TransportError, outside, pull, push, registry,
-    store_module,
+    Blobs, Body, Digest, ImageStore, PullError, Reference, Registries, Registry, Transport, TransportError, pull,
+    pull_from, push, registry, store_module,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -166,11 +166,14 @@ async fn a_registry_outside_is_spoken_to_as_docker_does() {
     let address = serve(&server.store, watched.clone()).await;
     let image = name(&format!("{address}/team/hello:v1"));
     watched.cuts.store(1, Ordering::SeqCst);
-    assert_eq!(outside(&node.store, &image, None).await.unwrap(), digest);
+    let registries = Registries::alone(node.dir.path(), None);
+    let outside = Registry::Outside(&registries, &[]);
+    assert_eq!(pull_from(&node.store, outside, &image, &Blobs::silent()).await.unwrap(), digest);
     assert_eq!(node.store.find(&image), Some(digest.clone()));
     node.store.unpack(&digest).unwrap();
-    let missing = outside(&node.store, &name(&format!("{address}/team/hello:v2")), None).await.unwrap_err();
-    assert!(matches!(missing, PullError::NotFound(_)), "{missing}");
+    let other = name(&format!("{address}/team/hello:v2"));
+    let missing = pull_from(&node.store, outside, &other, &Blobs::silent()).await.unwrap_err();
+    assert!(matches!(missing, PullError::NotFound(..)), "{missing}");
 }
 
 #[tokio::test]

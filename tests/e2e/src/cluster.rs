@@ -156,6 +156,14 @@ impl Cluster {
         command
     }
 
+    /// A `wasmk` command of somebody whose images are elsewhere: another data directory, with nothing in it at first, and
+    /// this cluster's kubeconfig.
+    pub fn elsewhere(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env("WASMK_DATA", self.dir.path().join(name)).env("DOCKER_CONFIG", self.dir.path().join("no-docker"));
+        command
+    }
+
     /// Applies YAML text.
     #[track_caller]
     pub fn apply(&self, yaml: &str) -> Output {

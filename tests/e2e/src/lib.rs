@@ -7,6 +7,7 @@ mod cluster;
 mod http;
 mod load;
 mod node;
+mod registry;
 mod subnet;
 mod tool;
 
@@ -14,5 +15,6 @@ pub use cluster::{Cluster, condition};
 pub use http::{Answer, get, request};
 pub use load::{Load, Report};
 pub use node::Process;
+pub use registry::{DockerRegistry, RegistryOptions};
 pub use subnet::Subnet;
 pub use tool::{Output, eventually, repository, wasmk_binary};

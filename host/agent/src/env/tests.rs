@@ -24,6 +24,7 @@ fn image() -> Image {
     Image {
         digest: "sha256:1".into(),
         wasm: "/images/hello.wasm".into(),
+        wasm_digest: "sha256:0".into(),
         rootfs: Some("/images".into()),
         entrypoint: vec![],
         cmd: vec!["serve".into()],

@@ -148,6 +148,7 @@ fn sub_paths_show_parts_of_volumes() {
     let image = Image {
         digest: String::new(),
         wasm: "x.wasm".into(),
+        wasm_digest: "sha256:0".into(),
         rootfs: Some("/rootfs".into()),
         entrypoint: vec![],
         cmd: vec![],

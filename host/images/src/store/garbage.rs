@@ -55,7 +55,7 @@ impl ImageStore {
     }
 
     /// Adds the hex digests of a manifest and of everything that it leads to. One that cannot be read keeps itself.
-    fn mark_live(&self, digest: &Digest, live: &mut HashSet<String>) {
+    pub(super) fn mark_live(&self, digest: &Digest, live: &mut HashSet<String>) {
         let mut waiting = vec![digest.clone()];
         while let Some(digest) = waiting.pop() {
             if !live.insert(digest.hex().to_owned()) {

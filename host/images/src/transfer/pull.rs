@@ -1,29 +1,24 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tracing::debug;
 
-use super::PullError;
-use super::source::{Failure, Source};
+use super::progress::{Blobs, Step};
+use super::remote::{Failure, Remote};
+use super::{ATTEMPTS_MAX, BLOBS_AT_ONCE, PullError, wait};
 use crate::blocking::blocking;
 use crate::manifest::{BLOB_BYTES_MAX, Descriptor, Format, Manifest};
 use crate::store::{ImageStore, StoreError};
 use crate::{Digest, InvalidManifest, Reference};
 
-/// Of one image at once, as containerd does.
-const BLOBS_AT_ONCE: usize = 3;
-/// Of one manifest or blob. What has arrived stays, so that a retry goes on from there.
-const ATTEMPTS_MAX: u32 = 4;
-/// Before the second attempt; doubled each time.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
-
 pub(super) struct Puller<'a> {
     pub(super) store: &'a Arc<ImageStore>,
-    pub(super) source: &'a dyn Source,
+    pub(super) source: &'a dyn Remote,
+    /// What it is called here.
     pub(super) reference: &'a Reference,
+    pub(super) progress: &'a Blobs,
 }
 
 /// What has arrived of a blob.
@@ -79,8 +74,10 @@ impl Puller<'_> {
         let flight = self.store.flights.of(digest.as_str());
         let _alone = flight.lock().await;
         if self.store.claim_blob(&digest) == Some(descriptor.size) {
+            self.progress.tell(&digest, Step::Present);
             return Ok(());
         }
+        self.progress.tell(&digest, Step::Waiting { total: descriptor.size });
         if descriptor.size > BLOB_BYTES_MAX {
             let why = format!("with a blob of {} bytes; {BLOB_BYTES_MAX} are allowed", descriptor.size);
             return Err(PullError::Refused(self.reference.clone(), why));
@@ -97,10 +94,11 @@ impl Puller<'_> {
         let upload = self.store.new_upload().map_err(|error| self.broken(error))?;
         let mut partial = Partial { upload, size: 0 };
         let mut attempt = 1;
-        while let Err(failure) = self.fetch(descriptor, &mut partial).await {
+        while let Err(failure) = self.fetch(descriptor, digest, &mut partial).await {
             match failure {
                 PullError::Unreachable(_, why) if attempt < ATTEMPTS_MAX => {
                     debug!(image = %self.reference, %digest, why, arrived = partial.size, "transfer broke, going on");
+                    self.progress.tell(digest, Step::Resumed { done: partial.size });
                     wait(&mut attempt).await;
                 }
                 other => return Err(other),
@@ -108,11 +106,11 @@ impl Puller<'_> {
         }
         let (store, wanted) = (self.store.clone(), digest.clone());
         let finished = blocking(move || store.finish(partial.upload, Some(&wanted))).await;
-        finished.map(drop).map_err(|error| self.broken(error))
+        finished.map(|found| self.progress.tell(&found, Step::Done)).map_err(|error| self.broken(error))
     }
 
     /// Goes on where the last attempt broke off.
-    async fn fetch(&self, descriptor: &Descriptor, partial: &mut Partial) -> Result<(), PullError> {
+    async fn fetch(&self, descriptor: &Descriptor, digest: &Digest, partial: &mut Partial) -> Result<(), PullError> {
         let mut blob = self.source.blob(descriptor, partial.size).await.map_err(|failure| self.failed(failure))?;
         let path = partial.upload.path().to_owned();
         let io = |source| self.broken(StoreError::Io { action: "write", path: path.clone(), source });
@@ -133,6 +131,7 @@ impl Puller<'_> {
                 Ok(chunk) => {
                     file.write_all(&chunk).await.map_err(io)?;
                     partial.size += chunk.len() as u64;
+                    self.progress.tell(digest, Step::Moved { done: partial.size, total: descriptor.size });
                 }
                 Err(why) => {
                     broke = Some(unreachable(why));
@@ -154,17 +153,16 @@ impl Puller<'_> {
     }
 
     fn failed(&self, failure: Failure) -> PullError {
-        let reference = self.reference.clone();
-        match failure {
-            Failure::NotFound => PullError::NotFound(reference),
-            Failure::Unauthorized(said) => PullError::Unauthorized(reference, said),
-            Failure::Unreachable(said) => PullError::Unreachable(reference, said),
-            Failure::Refused(said) => PullError::Refused(reference, said),
-        }
+        failed(self.reference, failure)
     }
 }
 
-async fn wait(attempt: &mut u32) {
-    tokio::time::sleep(RETRY_DELAY * 2u32.pow(*attempt - 1)).await;
-    *attempt += 1;
+pub(super) fn failed(reference: &Reference, failure: Failure) -> PullError {
+    let reference = reference.clone();
+    match failure {
+        Failure::NotFound(said) => PullError::NotFound(reference, said),
+        Failure::Unauthorized(said) => PullError::Unauthorized(reference, said),
+        Failure::Unreachable(said) => PullError::Unreachable(reference, said),
+        Failure::Refused(said) => PullError::Refused(reference, said),
+    }
 }

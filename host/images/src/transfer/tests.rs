@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
 use tower::ServiceExt;
 
 use super::*;

@@ -1,10 +1,12 @@
 //! Layers into a directory, trusting nothing that they say.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Component, Path, PathBuf};
 
 use tar::EntryType;
+
+use super::compression::Compression;
 
 /// Of everything that an image unpacks to: a small tar can hold a great many zeros.
 const UNPACKED_BYTES_MAX: u64 = 4 << 30;
@@ -50,8 +52,8 @@ impl Unpacker {
         Self { root: root.to_owned(), bytes_left: UNPACKED_BYTES_MAX, entries_left: ENTRIES_MAX }
     }
 
-    pub(super) fn unpack(&mut self, layer: impl Read, gzip: bool) -> Result<(), LayerError> {
-        if gzip { self.unpack_tar(flate2::read::MultiGzDecoder::new(layer)) } else { self.unpack_tar(layer) }
+    pub(super) fn unpack(&mut self, layer: impl BufRead, compression: Compression) -> Result<(), LayerError> {
+        self.unpack_tar(compression.reader(layer))
     }
 
     /// Raw entries: the tar crate would read a name of any length into memory.
@@ -275,7 +277,7 @@ mod tests {
 
         fn unpack(self, root: &Path) -> Result<(), LayerError> {
             let mut unpacker = Unpacker { root: root.to_owned(), bytes_left: 100, entries_left: 10 };
-            unpacker.unpack(self.0.into_inner().unwrap().as_slice(), false)
+            unpacker.unpack(self.0.into_inner().unwrap().as_slice(), Compression::None)
         }
     }
 
