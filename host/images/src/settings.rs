@@ -43,6 +43,8 @@ pub enum SettingsError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("{} holds no certificate in PEM", .0.display())]
+    NoCertificate(PathBuf),
     #[error("write {}", path.display())]
     Write {
         path: PathBuf,
@@ -201,7 +203,11 @@ fn certificates(dir: &Path) -> Result<Vec<String>, SettingsError> {
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
-        let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })?;
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|source| SettingsError::Read { path: path.clone(), source })?;
+        if !text.contains(BEGIN) {
+            return Err(SettingsError::NoCertificate(path));
+        }
         found.extend(text.split(BEGIN).skip(1).map(|rest| format!("{BEGIN}{rest}")));
     }
     Ok(found)

@@ -25,6 +25,7 @@ pub use removal::Removed;
 /// repositories/NAME/manifests/HEX  marks a manifest as part of a repository
 /// uploads/ID                     what is on its way
 /// rootfs/HEX                     unpacked file systems
+/// rootfs/HEX.wasm                holds the digest of the wasm file in one
 /// lock                           held while names change and while garbage is collected
 /// ```
 ///
@@ -70,6 +71,7 @@ pub struct ImageSummary {
     pub size_bytes: u64,
 }
 
+const PROGRAM: &str = "wasm";
 const READ_BYTES: usize = 1 << 20;
 
 impl ImageStore {
@@ -337,6 +339,11 @@ impl ImageStore {
         self.dir.join("rootfs").join(digest.hex())
     }
 
+    /// Holds the digest of the wasm file in an unpacked file system.
+    pub(crate) fn program_mark(&self, digest: &Digest) -> PathBuf {
+        self.dir.join("rootfs").join(format!("{}.{PROGRAM}", digest.hex()))
+    }
+
     /// The file that says that a repository has a manifest.
     fn mark(&self, repository: &str, digest: &Digest) -> PathBuf {
         self.repository(repository).join("manifests").join(digest.hex())
@@ -369,7 +376,7 @@ fn hash(mut content: impl Read) -> io::Result<(Digest, u64)> {
     }
 }
 
-fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let dir = path.parent().expect("paths of the store have a directory");
     fs::create_dir_all(dir).map_err(io_error("make", dir))?;
     let mut file = NamedTempFile::new_in(dir).map_err(io_error("write below", dir))?;

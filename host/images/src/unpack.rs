@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ImageConfig, RunConfig};
 use crate::manifest::{Format, MANIFEST_BYTES_MAX, Manifest};
-use crate::store::{ImageStore, StoreError, io_error};
+use crate::store::{ImageStore, StoreError, io_error, write_atomically};
 use crate::{Digest, InvalidManifest};
 use layers::{Unpacker, inside};
 
@@ -89,22 +89,20 @@ impl ImageStore {
     ) -> Result<UnpackedImage, UnpackError> {
         let config = self.config(manifest)?.config;
         let rootfs = self.rootfs_path(digest);
-        if !rootfs.is_dir() {
-            self.unpack_layers(manifest, &rootfs)?;
-        }
+        let (wasm, wasm_digest) = match self.intact_program(digest, &config) {
+            Some(found) => found,
+            // Never unpacked, or damaged since: the layers are verified, what they once made is not.
+            None => {
+                fs::remove_dir_all(&rootfs).or_else(gone_is_well).map_err(io_error("remove", &rootfs))?;
+                self.unpack_layers(manifest, &rootfs)?;
+                let found = program(&rootfs, &config)?;
+                self.remember_program(digest, &found.1)?;
+                found
+            }
+        };
         let exposed_ports = tcp_ports(&config);
         let entrypoint = config.entrypoint.unwrap_or_default();
         let cmd = config.cmd.unwrap_or_default();
-        let named = entrypoint.first().or(cmd.first()).ok_or(UnpackError::NoEntrypoint)?;
-        let missing = || UnpackError::NoWasm(named.clone());
-        let path = module_path(named, config.working_dir.as_deref()).ok_or_else(missing)?;
-        // The entry point may be a link; it must still end inside.
-        let root = fs::canonicalize(&rootfs).map_err(io_error("read", &rootfs))?;
-        let wasm = fs::canonicalize(root.join(path)).ok().filter(|path| path.starts_with(&root) && path.is_file());
-        let wasm = wasm.ok_or_else(missing)?;
-        check_magic(&wasm, named)?;
-        let content = fs::File::open(&wasm).map_err(io_error("read", &wasm))?;
-        let wasm_digest = digest_of(content).map_err(io_error("read", &wasm))?;
         let pairs = config.env.unwrap_or_default();
         let env = pairs
             .iter()
@@ -123,6 +121,16 @@ impl ImageStore {
             working_dir: config.working_dir.filter(|dir| !dir.is_empty()),
             size_bytes,
         })
+    }
+
+    /// The wasm file of an unpacked image, if it is still what it was.
+    fn intact_program(&self, digest: &Digest, config: &RunConfig) -> Option<(PathBuf, Digest)> {
+        let known = fs::read_to_string(self.program_mark(digest)).ok()?;
+        program(&self.rootfs_path(digest), config).ok().filter(|(_, found)| found.as_str() == known)
+    }
+
+    fn remember_program(&self, digest: &Digest, wasm: &Digest) -> Result<(), StoreError> {
+        write_atomically(&self.program_mark(digest), wasm.as_str().as_bytes())
     }
 
     /// What an image says about itself.
@@ -155,6 +163,26 @@ impl ImageStore {
             Err(source) => Err(io_error("write", target)(source).into()),
         }
     }
+}
+
+/// The file that the entry point names, and its digest.
+fn program(rootfs: &Path, config: &RunConfig) -> Result<(PathBuf, Digest), UnpackError> {
+    let words = [&config.entrypoint, &config.cmd].into_iter().flatten().flatten();
+    let named = words.into_iter().next().ok_or(UnpackError::NoEntrypoint)?;
+    let missing = || UnpackError::NoWasm(named.clone());
+    let path = module_path(named, config.working_dir.as_deref()).ok_or_else(missing)?;
+    // The entry point may be a link; it must still end inside.
+    let root = fs::canonicalize(rootfs).map_err(io_error("read", rootfs))?;
+    let wasm = fs::canonicalize(root.join(path)).ok().filter(|path| path.starts_with(&root) && path.is_file());
+    let wasm = wasm.ok_or_else(missing)?;
+    check_magic(&wasm, named)?;
+    let content = fs::File::open(&wasm).map_err(io_error("read", &wasm))?;
+    let digest = digest_of(content).map_err(io_error("read", &wasm))?;
+    Ok((wasm, digest))
+}
+
+fn gone_is_well(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Of `8080/tcp`, `8080` and `53/udp`.
@@ -252,6 +280,25 @@ mod tests {
         let (_dir, image) = unpack(&config, &[&[("srv/app.wasm", b"\0asm")]]);
         assert!(image.unwrap().wasm.ends_with("srv/app.wasm"));
     }
+
+    /// Layers are verified; what they were unpacked to could be damaged on disk unseen.
+    #[test]
+    fn a_program_that_was_damaged_after_unpacking_is_unpacked_again() {
+        let config = json!({"config": {"Entrypoint": ["/app.wasm"]}});
+        let (dir, image) = unpack(&config, &[&[("app.wasm", b"\0asm good")]]);
+        let image = image.unwrap();
+        let store = ImageStore::open(dir.path()).unwrap();
+        for damage in [b"\0asm evil".as_slice(), b"\0as"] {
+            fs::write(&image.wasm, damage).unwrap();
+            let again = store.unpack(&image.digest).unwrap();
+            assert_eq!(fs::read(&again.wasm).unwrap(), b"\0asm good");
+            assert_eq!(again.wasm_digest, image.wasm_digest);
+        }
+        store.collect_garbage(|_| false, std::time::SystemTime::now() + 100 * HOUR, HOUR).unwrap();
+        assert!(store.program_mark(&image.digest).is_file());
+    }
+
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
     #[test]
     fn images_that_are_no_wasm_say_so() {

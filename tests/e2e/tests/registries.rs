@@ -149,7 +149,8 @@ fn what_another_client_pushed_is_run() {
 
     // A client that follows the specification by hand: the older layer type, and an index with a platform that is not ours.
     let wasm = blob_of(&laptop(&["inspect", "hello:v1", "-f", "{{json .RootFS.Layers}}"]).ok());
-    let wasm = std::fs::read(cluster.data_dir().with_file_name("laptop").join("images/blobs/sha256").join(wasm)).unwrap();
+    let wasm =
+        std::fs::read(cluster.data_dir().with_file_name("laptop").join("images/blobs/sha256").join(wasm)).unwrap();
     let older = push_by_hand(&registry.host, "older", &wasm);
     cluster.apply(&[pod("skopeo", &by_skopeo, ""), pod("older", &older, "")].concat()).ok();
     runs(&cluster, "skopeo");
@@ -197,7 +198,9 @@ fn push_by_hand(host: &str, repository: &str, wasm: &[u8]) -> String {
         let digest = digest_of(content.as_bytes());
         send(Method::PUT, &format!("{base}/manifests/{digest}"), MANIFEST, content.as_bytes());
         let platform = serde_json::json!({"os": os, "architecture": architecture});
-        entries.push(serde_json::json!({"mediaType": MANIFEST, "digest": digest, "size": content.len(), "platform": platform}));
+        entries.push(
+            serde_json::json!({"mediaType": MANIFEST, "digest": digest, "size": content.len(), "platform": platform}),
+        );
     }
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string();
     send(Method::PUT, &format!("{base}/manifests/v1"), INDEX, index.as_bytes());

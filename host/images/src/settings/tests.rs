@@ -78,6 +78,8 @@ fn authorities_and_plain_http_are_for_one_registry_each() {
         .unwrap();
     let site = |host: &str| registries.site(host).unwrap();
     assert_eq!((site("localhost:5000").authorities.len(), site("localhost:5000").insecure), (2, false));
+    std::fs::write(certs.join("ca.crt"), "no PEM").unwrap();
+    assert!(registries.site("localhost:5000").unwrap_err().to_string().contains("holds no certificate"));
     assert!(site("localhost:5001").insecure && site("10.0.0.1:5000").insecure && !site("10.0.0.2:5000").insecure);
     assert_eq!(registries.default_registry().unwrap().as_deref(), Some("ghcr.io/team"));
 }

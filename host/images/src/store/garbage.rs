@@ -48,7 +48,8 @@ impl ImageStore {
         for (part, age, keeps) in
             [("blobs/sha256", grace, true), ("rootfs", grace, true), ("uploads", STALE_UPLOAD, false)]
         {
-            let is_garbage = |path: &Path, name: &str| !(keeps && live.contains(name)) && is_old(path, age);
+            let is_live = |name: &str| live.contains(name.split('.').next().unwrap_or(name));
+            let is_garbage = |path: &Path, name: &str| !(keeps && is_live(name)) && is_old(path, age);
             sweep(&self.dir.join(part), is_garbage, &mut collected)?;
         }
         Ok(collected)

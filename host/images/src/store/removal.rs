@@ -100,6 +100,7 @@ impl ImageStore {
             let rootfs = self.rootfs_path(&blob);
             if rootfs.is_dir() {
                 fs::remove_dir_all(&rootfs).map_err(io_error("remove", &rootfs))?;
+                let _ = fs::remove_file(self.program_mark(&blob));
             }
         }
         Ok(())
