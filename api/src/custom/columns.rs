@@ -34,7 +34,7 @@ impl PrinterColumns {
         let given = version["additionalPrinterColumns"].as_array().filter(|columns| !columns.is_empty());
         let columns = given.or(age.as_array()).map(Vec::as_slice).unwrap_or_default();
         let definitions = std::iter::once(NAME).chain(columns.iter().map(definition)).collect();
-        Self { definitions, paths: columns.iter().map(|column| template(column)).collect() }
+        Self { definitions, paths: columns.iter().map(template).collect() }
     }
 }
 

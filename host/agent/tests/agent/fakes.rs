@@ -50,6 +50,7 @@ fn image(reference: &str) -> Image {
     Image {
         digest: format!("sha256:{reference}"),
         wasm: "/images/app.wasm".into(),
+        wasm_digest: format!("sha256:{reference}"),
         rootfs: None,
         entrypoint: vec!["app".into()],
         cmd: vec![],

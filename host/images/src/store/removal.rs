@@ -160,7 +160,7 @@ mod tests {
         let new = image(&dir, &store, "a:v1", "two");
         let dangling: Vec<Digest> =
             store.images().into_iter().filter(|one| one.tag.is_none()).map(|one| one.digest).collect();
-        assert_eq!(dangling, [old.clone()]);
+        assert_eq!(dangling, std::slice::from_ref(&old));
         assert_eq!(store.find_any(&old.hex()[..12]), Some(old.clone()));
         assert_eq!(store.remove_digest(&old, false).unwrap().deleted.len(), 3);
         store.unpack(&new).unwrap();
