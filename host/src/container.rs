@@ -41,6 +41,10 @@ impl Container for RunningContainer {
         self.container.kill();
     }
 
+    fn end_input(&self) -> bool {
+        self.container.end_input()
+    }
+
     fn usage(&self) -> Usage {
         let usage = self.container.usage();
         Usage {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod demo;
+mod guests;
 mod layers;
 mod schema;
 mod shell;

@@ -33,6 +33,7 @@ impl Test {
         if !self.tests_only {
             run(&mut cargo(&["fmt", "--all", "--check"]))?;
             run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+            crate::guests::lint()?;
         }
         // The end-to-end tests run the binary itself.
         run(&mut cargo(&["build", "--workspace", "--bins"]))?;
@@ -56,23 +57,30 @@ fn install_programs() -> Result<()> {
         .with_context(|| format!("install {list}; run this as root, or install them by hand"))
 }
 
-/// Every test of the workspace; ends with one line that adds the runners' summaries up.
+/// Every test of the workspace and of the SDK; ends with one line that adds the runners' summaries up.
 fn tests() -> Result<()> {
-    let mut child =
-        cargo(&["test", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped()).spawn().context("start cargo test")?;
-    let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
     let (mut passed, mut failed) = (0, 0);
-    for line in output.lines() {
-        let line = line?;
-        println!("{line}");
-        if line.starts_with("test result: ") {
-            passed += count(&line, "passed");
-            failed += count(&line, "failed");
+    let mut ends = Vec::new();
+    let own = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    for mut command in [crate::guests::tests(), own] {
+        let mut child = command.stdout(Stdio::piped()).spawn().context("start cargo test")?;
+        let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        for line in output.lines() {
+            let line = line?;
+            println!("{line}");
+            if line.starts_with("test result: ") {
+                passed += count(&line, "passed");
+                failed += count(&line, "failed");
+            }
         }
+        ends.push(child.wait()?);
     }
-    let status = child.wait()?;
     println!("\n{passed} passed, {failed} failed");
-    if status.success() && passed > 0 { Ok(()) } else { bail!("cargo test ended with {status}") }
+    match ends.iter().find(|status| !status.success()) {
+        Some(status) => bail!("cargo test ended with {status}"),
+        None if passed == 0 => bail!("no test has run"),
+        None => Ok(()),
+    }
 }
 
 /// The number before a word of `test result: ok. 3 passed; 0 failed; …`.

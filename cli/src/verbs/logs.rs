@@ -1,3 +1,5 @@
+mod level;
+
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
@@ -5,6 +7,8 @@ use clap::Args;
 use futures::StreamExt;
 use futures::stream::SelectAll;
 use serde_json::Value;
+
+use level::{Level, level_of};
 
 use super::pods;
 use super::targets::query;
@@ -40,6 +44,9 @@ pub(crate) struct Logs {
     /// At most so many bytes
     #[arg(long, value_name = "BYTES")]
     limit_bytes: Option<u64>,
+    /// Only lines of this level and more severe ones: JSON lines that state one; any other is as info
+    #[arg(long, value_enum)]
+    level: Option<Level>,
     /// Every pod with these labels
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
@@ -68,7 +75,12 @@ impl Logs {
         let mut streams = SelectAll::new();
         for source in &sources {
             let path = self.path(&session, source)?;
-            let lines = session.lines(&path, "*/*").await?;
+            let level = self.level;
+            let lines = session.lines(&path, "*/*").await?.filter(move |line| {
+                let is_wanted =
+                    level.is_none_or(|level| line.as_ref().is_ok_and(|line| level_of(line) >= level) || line.is_err());
+                std::future::ready(is_wanted)
+            });
             let label = match (&source.container, prefix) {
                 (_, false) => String::new(),
                 (Some(container), true) => format!("[pod/{}/{container}] ", source.pod),

@@ -47,6 +47,9 @@ pub trait Container: Send + Sync + 'static {
     /// Ends it now. Idempotent; [`Container::wait`] then answers [`Exit::Killed`] unless it ended by itself.
     fn kill(&self);
 
+    /// Ends its standard input, which tells a program that reads it to come to its end. False if it has none.
+    fn end_input(&self) -> bool;
+
     fn usage(&self) -> Usage;
 
     /// Runs a command beside it, with its files, environment, network and limits, until the command or the container

@@ -150,6 +150,14 @@ impl Container {
         Attached { stdin, output: self.0.sandbox.taps.open() }
     }
 
+    /// Ends its standard input: what a program that reads it hears of its own end, since WASI has no signals. False if it
+    /// has none.
+    pub fn end_input(&self) -> bool {
+        let Some(stdin) = &self.0.sandbox.stdin else { return false };
+        stdin.end();
+        true
+    }
+
     /// Runs another program beside it: with its environment, mounts, network, memory and CPU, until the program or the
     /// container ends. `argv[0]` comes first.
     pub fn exec(&self, program: &Program, argv: Vec<String>, has_stdin: bool) -> Result<Exec, ExecError> {

@@ -19,7 +19,8 @@
 //! **Limits.** Memory, CPU time, tables, instances, handles, log lines and requests in flight are bounded for every
 //! container; each bound is a named constant beside the code that enforces it, or a field of [`ContainerSpec`].
 //!
-//! **Deliberately absent:** UDP, signals (WASI has none: stop routing, drain, kill), terminals, the host's file system and
+//! **Deliberately absent:** UDP, signals (WASI has none: stop routing, drain, end the
+//! input, kill), terminals, the host's file system and
 //! network beyond mounts and [`GuestNetwork`].
 //!
 //! Note for binaries: with `RUST_BACKTRACE=1` every normal exit of a guest captures a host backtrace. Unset it at start.

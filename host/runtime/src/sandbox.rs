@@ -37,7 +37,7 @@ pub(crate) struct Sandbox {
     logs: Mutex<mpsc::Sender<LogLine>>,
     cut: Cut,
     pub(crate) taps: Arc<Taps>,
-    stdin: Option<Stdin>,
+    pub(crate) stdin: Option<Stdin>,
     pub(crate) memory: Arc<MemoryMeter>,
     pub(crate) cpu: Arc<CpuMeter>,
 }

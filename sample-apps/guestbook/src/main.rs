@@ -55,7 +55,9 @@ async fn front(request: Request<Body>) -> Result<Response<Body>, Error> {
     let forwarded = Request::builder().method(method).uri(&url).body(request.into_body())?;
     let answer = match Client::new().send(forwarded).await {
         Ok(answer) => answer,
-        Err(error) => return reply(StatusCode::BAD_GATEWAY, format!("the store at {url} does not answer: {error:#}\n")),
+        Err(error) => {
+            return reply(StatusCode::BAD_GATEWAY, format!("the store at {url} does not answer: {error:#}\n"));
+        }
     };
     let status = answer.status();
     let text = answer.into_body().str_contents().await?.to_owned();

@@ -33,7 +33,8 @@ fn answer(request: &Request<Body>) -> Response<Body> {
 /// The file that a URL path names, never outside the root; a directory means its `index.html`.
 fn locate(url_path: &str) -> Option<PathBuf> {
     let relative = decode(url_path.trim_start_matches('/'))?;
-    let is_inside = Path::new(&relative).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let is_inside =
+        Path::new(&relative).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let path = Path::new(&env::var("WWW_ROOT").unwrap_or_else(|_| "/www".to_owned())).join(&relative);
     match is_inside {
         true if path.is_dir() => Some(path.join("index.html")),

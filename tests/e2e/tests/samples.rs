@@ -81,6 +81,26 @@ fn worker_runs_once_and_says_what_is_wrong_with_its_settings() {
     assert!(cluster.wasmk(&["logs", "lost"]).contains("read /nowhere"));
 }
 
+#[test]
+fn notes_are_written_with_the_secrets_token() {
+    let cluster = Cluster::up();
+    cluster.build("notes", "notes:v1");
+    cluster.wasmk(&["apply", "-f", "manifests/notes.yaml"]);
+    cluster.rolled_out("notes");
+    let note = cluster.url(0, 30084, "/notes/shopping");
+    let write = |token: &str, text: &str| {
+        let headers = [("authorization", token), ("content-type", "application/json")];
+        request(Method::PUT, &note, &headers, format!(r#"{{"text": "{text}"}}"#)).unwrap().status
+    };
+    assert_eq!(cluster.get_ok(&cluster.url(0, 30084, "/notes")).text(), "[]");
+    assert_eq!(get(&note).unwrap().status, 404);
+    assert_eq!([write("Bearer wrong", "milk"), write("Bearer change-me", "milk")], [401, 204]);
+    // The bound is the ConfigMap's.
+    assert_eq!(write("Bearer change-me", &"x".repeat(201)), 413);
+    assert_eq!(get(&note).unwrap().text(), r#"{"text":"milk"}"#);
+    assert_eq!(get(&cluster.url(0, 30084, "/notes")).unwrap().text(), r#"["shopping"]"#);
+}
+
 /// Sends a line and answers the pod's name that comes back before it.
 fn echo(address: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;

@@ -3,7 +3,7 @@
 use super::PodTask;
 use super::jobs::MESSAGE_BYTES_MAX;
 use crate::Exit;
-use crate::lifecycle::{End, KillReason, Observation};
+use crate::lifecycle::{Action, End, Intent, KillReason, Observation};
 
 /// As a shell reports SIGABRT, SIGKILL and SIGTERM.
 const ABORTED: i32 = 134;
@@ -16,6 +16,11 @@ impl PodTask {
         self.parts.roster.set_running(&self.uid, &container, None);
         let stopped_in_order = self.drained && live.is_some_and(|live| live.is_http);
         let mut end = end(exit, self.kill_reason(&container), stopped_in_order);
+        if matches!(self.intent, Intent::NodeShutdown { .. }) {
+            // It was told to end, and did: the next agent starts it again all the same.
+            let reason = KillReason::NodeShutdown;
+            self.state.begin(&Action::Kill { container: container.clone(), reason }, &self.model);
+        }
         if end.exit_code != 0 && end.message.is_none() && self.falls_back_to_logs(&container) {
             let restart = self.state.container(&container).map_or(0, |state| state.restarts);
             // At most a few KiB, from the page cache.

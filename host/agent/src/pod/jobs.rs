@@ -42,7 +42,8 @@ impl PodTask {
             Action::Route(ready) => self.parts.network.set_routing(&self.uid, ready),
             Action::Drain { settle, deadline } => {
                 let left = Duration::try_from(deadline.duration_since(self.now())).unwrap_or_default();
-                self.jobs.spawn(context.drain(settle, left));
+                let running = self.live.values().map(|live| live.handle.clone()).collect();
+                self.jobs.spawn(context.drain(settle, left, running));
             }
             Action::Fail { reason, message } => self.tell_pod(Severity::Warning, news::word(&reason), message),
             Action::TearDown { remove } => {
@@ -302,9 +303,13 @@ impl Context {
         })
     }
 
-    async fn drain(self, settle: Duration, left: Duration) -> Done {
+    /// Waits for what is in flight, and for those containers that can be told to end, by the end of their input.
+    async fn drain(self, settle: Duration, left: Duration, running: Vec<Arc<dyn Container>>) -> Done {
         tokio::time::sleep(settle).await;
-        let remaining = self.parts.network.drain(&self.uid, left.saturating_sub(settle)).await;
+        let left = left.saturating_sub(settle);
+        let told = running.into_iter().filter(|container| container.end_input());
+        let ended = futures::future::join_all(told.map(|container| async move { container.wait().await }));
+        let (remaining, _) = tokio::join!(self.parts.network.drain(&self.uid, left), tokio::time::timeout(left, ended));
         Done::Drained { clean: remaining == 0 }
     }
 

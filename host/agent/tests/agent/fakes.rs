@@ -153,6 +153,15 @@ impl Container for FakeContainer {
         self.exit(Exit::Killed);
     }
 
+    /// As a program does that ends in order.
+    fn end_input(&self) -> bool {
+        if self.spec.stdin == Stdin::Closed {
+            return false;
+        }
+        self.exit(Exit::Exited(0));
+        true
+    }
+
     fn usage(&self) -> Usage {
         Usage { cpu_nanos: 5, memory_bytes: 1 << 16 }
     }

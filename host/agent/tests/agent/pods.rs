@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::{Value, json};
-use wasmk_agent::{Exit, LogOptions};
+use wasmk_agent::{Container, Exit, LogOptions};
 
 use crate::world::{World, condition, container, logs};
 
@@ -219,6 +219,25 @@ async fn deletion_is_orderly_and_leaves_nothing() {
     assert!(world.runtime.started(0).await.has_ended());
     assert!(!world.data.path().join("pods").join(uid).exists());
     assert_eq!(std::fs::read_dir(world.data.path().join("logs")).unwrap().count(), 0);
+    agent.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_program_with_an_input_is_told_of_its_end_by_the_end_of_it() {
+    let world = World::new();
+    let agent = world.agent().await;
+    let mut spec = one("app:v1");
+    world.pod("deaf", spec.clone());
+    world.ready("deaf").await;
+    spec["containers"][0]["stdin"] = true.into();
+    world.pod("told", spec);
+    world.ready("told").await;
+    for pod in ["deaf", "told"] {
+        world.api.delete_gracefully(pod, 30);
+        world.api.until("the pod is removed", |api| api.get("pods", pod).is_none().then_some(())).await;
+    }
+    let (deaf, told) = (world.runtime.started(0).await, world.runtime.started(1).await);
+    assert_eq!((deaf.wait().await, told.wait().await), (Exit::Killed, Exit::Exited(0)));
     agent.shutdown(Duration::ZERO).await;
 }
 

@@ -180,6 +180,17 @@ async fn an_input_for_once_ends_with_its_first_client() {
 }
 
 #[tokio::test]
+async fn an_input_can_be_ended_whoever_holds_it() {
+    let started = start(&command_p2(), &["cat"], |spec| spec.stdin = StdinMode::Open).await;
+    let attached = started.container.attach(true);
+    assert!(attached.stdin.is_some() && started.container.end_input());
+    let ended = started.ended().await;
+    assert_eq!((ended.reason, ended.stderr), (ExitReason::Exited(0), vec!["end".into()]));
+    let without = start(&command_p1(), &["sleep"], |_| ()).await;
+    assert!(!without.container.end_input());
+}
+
+#[tokio::test]
 async fn a_listener_that_does_not_read_holds_up_nobody() {
     let started = start(&command_p2(), &["lines", "100000"], |_| ()).await;
     let mut attached = started.container.attach(false);
