@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -5,9 +6,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use wasmk_api::{Reason, Snapshot, Status, Transaction, write};
-use wasmk_controllers::{Planned, Planner, Settings};
+use wasmk_controllers::{Broken, Planned, Planner, Settings};
 use wasmk_store::{CommitError, Store};
 
 use crate::events::{EventRecorder, Occurrence};
@@ -147,10 +148,21 @@ fn plan(mut planner: Planner, snapshot: Snapshot, settings: &write::Settings) ->
     let plans = planner.plan(now, ROUND_KEYS_MAX).into_iter();
     let rounds = plans.map(|planned| {
         let writes = planned.plan.actions.iter().map(|action| action.write.clone()).collect();
-        Round { transaction: prepare(&snapshot, writes, settings, now), planned }
+        let prepared = contained(|| prepare(&snapshot, writes, settings, now));
+        Round { transaction: prepared, planned }
     });
     let rounds = rounds.collect();
+    for Broken { controller, key, message } in planner.take_broken() {
+        error!(controller, %key, "a controller met a bug: {message}; it looks at the object again after a while");
+    }
     (planner, rounds)
+}
+
+/// A panic over one object is that object's refusal: everybody else's plans go on.
+fn contained<T>(work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Status::new(Reason::InternalError, "a bug in preparing the write; the panic is reported above"))
+    })
 }
 
 /// Waits for `pause` if there is one, otherwise for a change or until `wake_at`. False when the store has closed.
@@ -178,4 +190,16 @@ async fn wait(
 
 fn until(at: Timestamp) -> std::time::Duration {
     std::time::Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_over_one_write_is_its_refusal() {
+        let refused = contained::<()>(|| panic!("over one object")).unwrap_err();
+        assert_eq!(refused.reason, Reason::InternalError);
+        assert!(contained(|| Ok(())).is_ok());
+    }
 }

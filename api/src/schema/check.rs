@@ -75,7 +75,7 @@ impl Walk {
             return;
         }
         let fits = match (node.format(), node.json_type()) {
-            (Some(Format::IntOrString), _) => value.is_string() || value.as_i64().is_some(),
+            (Some(Format::IntOrString), _) => value.is_string() || fits_integer(value, Some(Format::Int32)),
             (Some(Format::Quantity), _) => return self.quantity(owner, node, value),
             (Some(Format::DateTime | Format::DateTimeMicro), _) => return self.time(owner, node, value),
             (_, Some(JsonType::Object)) => match value {
@@ -240,6 +240,25 @@ mod tests {
                 unknown field "spec.foo"
                 unknown field "spec.template.spec.containers[0].nmae"
                 missing spec.template.spec.containers[0].name
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_may_be_a_number_or_a_text_is_no_larger_number_than_go_reads() {
+        let service = |port: Value| json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80, "targetPort": port}]}});
+        check(service(json!(i32::MAX)), expect![""]);
+        check(service(json!("http")), expect![""]);
+        check(
+            service(json!(3_000_000_000_i64)),
+            expect![[r#"
+                spec.ports[0].targetPort: json: cannot unmarshal number 3000000000 into Go struct field ServicePort.spec.ports.targetPort of type int32
+            "#]],
+        );
+        check(
+            service(json!(true)),
+            expect![[r#"
+                spec.ports[0].targetPort: json: cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32
             "#]],
         );
     }

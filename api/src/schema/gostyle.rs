@@ -67,7 +67,11 @@ fn struct_name(node: &'static Node) -> Option<&'static str> {
 fn value_name(found: &Value, node: &'static Node) -> String {
     match found {
         // Go shows the number when it is the value that does not fit, not the type.
-        Value::Number(number) if node.json_type() == Some(JsonType::Integer) => format!("number {number}"),
+        Value::Number(number)
+            if node.json_type() == Some(JsonType::Integer) || node.format() == Some(Format::IntOrString) =>
+        {
+            format!("number {number}")
+        }
         other => go_json_type(other).to_owned(),
     }
 }
@@ -81,7 +85,8 @@ fn type_name(node: &'static Node) -> String {
         return format!("{version}.{kind}");
     }
     match (node.json_type(), node.format()) {
-        (_, Some(Format::IntOrString)) => "intstr.IntOrString".to_owned(),
+        // What is no string is read as a number.
+        (_, Some(Format::IntOrString)) => "int32".to_owned(),
         (_, Some(Format::Quantity)) => "resource.Quantity".to_owned(),
         (_, Some(Format::DateTime)) => "v1.Time".to_owned(),
         (_, Some(Format::DateTimeMicro)) => "v1.MicroTime".to_owned(),

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Context, Effect, Prepared, Reservation, metadata};
@@ -107,7 +108,8 @@ fn mark(kind: &Kind, value: &mut Value, grace: i64, deleting: bool, context: &Co
     if deleting && !shorter {
         return false;
     }
-    let at = context.now + jiff::SignedDuration::from_secs(grace);
+    // A pod may be given more time than there is.
+    let at = context.now.checked_add(jiff::SignedDuration::from_secs(grace)).unwrap_or(Timestamp::MAX);
     metadata["deletionTimestamp"] = json!(metadata::time(at));
     metadata["deletionGracePeriodSeconds"] = json!(grace);
     if let Some(generation) = metadata["generation"].as_i64().filter(|generation| *generation > 0) {

@@ -286,7 +286,7 @@ impl PodTask {
         let meta = &order.pod.metadata;
         if meta.deletion_timestamp.is_some() {
             let grace = meta.deletion_grace_period_seconds.unwrap_or(0).max(0);
-            let deadline = self.now() + Duration::from_secs(grace.unsigned_abs());
+            let deadline = self.now().checked_add(Duration::from_secs(grace.unsigned_abs())).unwrap_or(Timestamp::MAX);
             return match self.intent {
                 Intent::Delete { deadline: before } => Intent::Delete { deadline: before.min(deadline) },
                 _ => Intent::Delete { deadline },

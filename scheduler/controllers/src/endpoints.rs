@@ -84,7 +84,7 @@ fn plan_endpoints(
         // Somebody's own stay theirs.
         Some(found) if !is_managed(found) => {}
         Some(found) if *json_or_empty(&found.value()["subsets"]) == subsets => {}
-        Some(found) => match changed_at(found).map(|at| at + PAUSE).filter(|until| *until > clock.now) {
+        Some(found) => match paused_until(found, clock).filter(|until| *until > clock.now) {
             Some(until) => plan.wake(until),
             None => {
                 let mut value = found.value().clone();
@@ -102,8 +102,10 @@ fn json_or_empty(value: &Value) -> &Value {
     if value.is_null() { &EMPTY } else { value }
 }
 
-fn changed_at(endpoints: &Object) -> Option<Timestamp> {
-    endpoints.annotation(CHANGED_AT)?.parse().ok()
+/// `None` for what is no time: anybody may write the annotation. Nor does one in the future hold up a write.
+fn paused_until(endpoints: &Object, clock: &Clock) -> Option<Timestamp> {
+    let changed_at: Timestamp = endpoints.annotation(CHANGED_AT)?.parse().ok()?;
+    if changed_at > clock.now { None } else { changed_at.checked_add(PAUSE).ok() }
 }
 
 fn endpoints(service: &Object, subsets: Value, truncated: bool, clock: &Clock) -> Value {

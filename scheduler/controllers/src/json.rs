@@ -118,15 +118,22 @@ pub(crate) fn created(object: &Object) -> Timestamp {
     time(&object.metadata()["creationTimestamp"]).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// An integer, or a percentage of `total`, as `intstr.GetScaledValueFromIntOrPercent`.
+/// An integer, or a percentage of `total`, as `intstr.GetScaledValueFromIntOrPercent`; never more than a number of replicas
+/// can be.
 pub(crate) fn scaled(value: &Value, total: i64, round_up: bool) -> Option<i64> {
-    if let Some(number) = value.as_i64() {
-        return Some(number);
-    }
-    let percent: i64 = value.as_str()?.strip_suffix('%')?.parse().ok()?;
-    let product = percent * total;
-    Some(if round_up { (product + 99).div_euclid(100) } else { product.div_euclid(100) })
+    let number = match value.as_i64() {
+        Some(number) => number,
+        None => {
+            let percent: i64 = value.as_str()?.strip_suffix('%')?.parse().ok()?;
+            let product = percent.saturating_mul(total);
+            if round_up { product.saturating_add(99).div_euclid(100) } else { product.div_euclid(100) }
+        }
+    };
+    Some(number.min(REPLICAS_MAX))
 }
+
+/// What the API lets a number of replicas be.
+pub(crate) const REPLICAS_MAX: i64 = i32::MAX as i64;
 
 /// Nonzero numbers only: Kubernetes leaves zero counts out of most statuses.
 pub(crate) fn set_count(status: &mut Value, field: &str, count: i64) {

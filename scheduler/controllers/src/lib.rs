@@ -52,6 +52,6 @@ mod tests;
 pub use clock::{Clock, Settings};
 pub use controller::{Controller, controllers};
 pub use plan::{Action, EventRecord, EventType, Plan, Write};
-pub use planner::{Planned, Planner};
+pub use planner::{Broken, Planned, Planner};
 pub use reason::Reason;
 pub use view::View;

@@ -1,4 +1,6 @@
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::{SignedDuration, Timestamp};
 use wasmk_api::{Change, ChangeKind, Key, Snapshot};
@@ -12,6 +14,7 @@ const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// Which keys need a look, and what to do about them. A state machine: the driver brings snapshots and the time, and takes
 /// plans away.
 pub struct Planner {
+    controllers: &'static [Controller],
     settings: Settings,
     view: View,
     dirty: Queue,
@@ -21,6 +24,16 @@ pub struct Planner {
     /// later snapshots show: the commit may have failed, and what was created may be gone again before anyone saw it.
     unsettled: BTreeMap<Item, u64>,
     refusals: BTreeMap<Item, Refused>,
+    broken: Vec<Broken>,
+}
+
+/// A bug: a controller panicked over one key. Nobody else's keys are concerned, and this one is tried again after a while.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    pub controller: &'static str,
+    /// What was planned, or what had changed.
+    pub key: Key,
+    pub message: String,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,7 +65,17 @@ struct Queue {
 impl Planner {
     /// Starts with everything to be looked at.
     pub fn new(snapshot: Snapshot, now: Timestamp, settings: Settings) -> Self {
+        Self::with_controllers(controllers(), snapshot, now, settings)
+    }
+
+    pub(crate) fn with_controllers(
+        controllers: &'static [Controller],
+        snapshot: Snapshot,
+        now: Timestamp,
+        settings: Settings,
+    ) -> Self {
         let mut planner = Self {
+            controllers,
             settings,
             view: View::new(now),
             dirty: Queue::default(),
@@ -60,6 +83,7 @@ impl Planner {
             due: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            broken: Vec::new(),
         };
         planner.observe(snapshot, now);
         planner
@@ -70,7 +94,7 @@ impl Planner {
         self.mark_unsettled(snapshot.revision(), now);
         let changes = self.view.advance(snapshot, now);
         for change in &changes {
-            for (index, controller) in controllers().iter().enumerate() {
+            for (index, controller) in self.controllers.iter().enumerate() {
                 self.mark(index, controller, change);
             }
         }
@@ -105,17 +129,18 @@ impl Planner {
     /// The API refused a write of this plan, with `message`: nothing of it is tried again for a while.
     pub fn refused(&mut self, planned: &Planned, message: &str, now: Timestamp) {
         let item = &planned.item;
-        let refused = self.refusals.entry(item.clone()).or_default();
-        refused.count = refused.count.saturating_add(1);
-        let wait = (BACKOFF_MIN * 2_i32.pow((refused.count - 1).min(16))).min(BACKOFF_MAX);
+        let again_at = self.count_refusal(item, now);
         let shown = self.view.refusal(&planned.key).is_some_and(|refusal| now < refusal.retry_at);
-        if shown || !controllers()[item.0].shows_refusals {
+        if shown || !self.controllers[item.0].shows_refusals {
             // Even telling about it was refused.
-            refused.blocked_until = Some(now + wait);
-            self.set_timer(item.clone(), Some(now + wait));
-            self.unsettled.remove(item);
+            self.block(item, again_at);
         }
-        self.view.refuse(&planned.key, message, now + wait);
+        self.view.refuse(&planned.key, message, again_at);
+    }
+
+    /// The bugs met since the last call.
+    pub fn take_broken(&mut self) -> Vec<Broken> {
+        std::mem::take(&mut self.broken)
     }
 
     pub fn view(&self) -> &View {
@@ -128,7 +153,10 @@ impl Planner {
             return;
         }
         let mut keys = BTreeSet::new();
-        (controller.affected)(&self.view, change, &mut keys);
+        let marked = catch_unwind(AssertUnwindSafe(|| (controller.affected)(&self.view, change, &mut keys)));
+        if let Err(panic) = marked {
+            self.note_broken(controller.name, change.object.key(), &*panic);
+        }
         keys.into_iter().for_each(|key| self.dirty.push((index, key)));
         if change.kind == ChangeKind::Deleted {
             self.refusals.remove(&(index, change.object.key().clone()));
@@ -159,8 +187,18 @@ impl Planner {
         if self.refusals.get(&item).is_some_and(|refused| refused.blocked_until.is_some_and(|until| now < until)) {
             return None;
         }
-        let controller = &controllers()[item.0];
-        let plan = (controller.plan)(&self.view, &item.1, &Clock { now, settings: &self.settings });
+        let controller = &self.controllers[item.0];
+        let clock = Clock { now, settings: &self.settings };
+        // A plan only reads: what it leaves behind when it breaks down is whole.
+        let plan = match catch_unwind(AssertUnwindSafe(|| (controller.plan)(&self.view, &item.1, &clock))) {
+            Ok(plan) => plan,
+            Err(panic) => {
+                self.note_broken(controller.name, &item.1, &*panic);
+                let again_at = self.count_refusal(&item, now);
+                self.block(&item, again_at);
+                return None;
+            }
+        };
         self.set_timer(item.clone(), plan.wake_at);
         if plan.is_empty() {
             self.refusals.remove(&item);
@@ -170,6 +208,25 @@ impl Planner {
             self.unsettled.insert(item.clone(), self.view.snapshot().revision());
         }
         Some(Planned { controller: controller.name, key: item.1.clone(), plan, item })
+    }
+
+    /// Answers with when to try again.
+    fn count_refusal(&mut self, item: &Item, now: Timestamp) -> Timestamp {
+        let refused = self.refusals.entry(item.clone()).or_default();
+        refused.count = refused.count.saturating_add(1);
+        now + (BACKOFF_MIN * 2_i32.pow((refused.count - 1).min(16))).min(BACKOFF_MAX)
+    }
+
+    fn block(&mut self, item: &Item, until: Timestamp) {
+        self.refusals.entry(item.clone()).or_default().blocked_until = Some(until);
+        self.set_timer(item.clone(), Some(until));
+        self.unsettled.remove(item);
+    }
+
+    fn note_broken(&mut self, controller: &'static str, key: &Key, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("a panic without words").to_owned();
+        self.broken.push(Broken { controller, key: key.clone(), message });
     }
 
     fn set_timer(&mut self, item: Item, at: Option<Timestamp>) {
@@ -203,3 +260,6 @@ impl Queue {
         self.order.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ impl Sim {
     pub(crate) fn step(&mut self) -> bool {
         self.planner.observe(self.snapshot.clone(), self.now);
         let plans = self.planner.plan(self.now, usize::MAX);
+        assert_eq!(self.planner.take_broken(), [], "no plan may panic");
         let mut wrote = false;
         for planned in plans {
             if self.only.is_some_and(|only| !only.contains(&planned.controller)) {
@@ -162,7 +163,9 @@ impl Sim {
         fresh.advance(self.snapshot.clone(), self.now);
         assert_eq!(fresh.index_for_test(), self.planner.view().index_for_test(), "the index drifted");
         let mut planner = Planner::new(self.snapshot.clone(), self.now, Settings::default());
-        for planned in planner.plan(self.now, usize::MAX) {
+        let plans = planner.plan(self.now, usize::MAX);
+        assert_eq!(planner.take_broken(), [], "no plan may panic");
+        for planned in plans {
             let counts = self.only.is_none_or(|only| only.contains(&planned.controller));
             assert!(!counts, "{} of {} plans again:\n{}", planned.controller, planned.key, planned.plan);
         }

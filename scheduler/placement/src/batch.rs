@@ -158,7 +158,7 @@ impl<'a> Batch<'a> {
             return vec![Obstacle::HostPorts];
         }
         let (all, used) = (&self.nodes[at].allocatable, &self.used[at]);
-        let crowded = (used.pods + group.request.pods > all.pods).then_some(Obstacle::TooManyPods);
+        let crowded = (used.pods.saturating_add(group.request.pods) > all.pods).then_some(Obstacle::TooManyPods);
         let short = all.short_of(used, &group.request).into_iter().map(Obstacle::Insufficient);
         crowded.into_iter().chain(short).collect()
     }

@@ -57,9 +57,10 @@ impl Resources {
         self.cpu += other.cpu;
         self.memory += other.memory;
         self.storage += other.storage;
-        self.pods += other.pods;
+        self.pods = self.pods.saturating_add(other.pods);
         for (name, amount) in &other.extended {
-            *self.extended.entry(name.clone()).or_default() += amount;
+            let own = self.extended.entry(name.clone()).or_default();
+            *own = own.saturating_add(*amount);
         }
     }
 
@@ -67,25 +68,29 @@ impl Resources {
         self.cpu -= other.cpu;
         self.memory -= other.memory;
         self.storage -= other.storage;
-        self.pods -= other.pods;
+        self.pods = self.pods.saturating_sub(other.pods);
         for (name, amount) in &other.extended {
-            *self.extended.entry(name.clone()).or_default() -= amount;
+            let own = self.extended.entry(name.clone()).or_default();
+            *own = own.saturating_sub(*amount);
         }
     }
 
     /// Whether `asked` fits beside what is `used` of these. A resource that is not asked for is not looked at, so that an
     /// overfull node still takes pods that ask for nothing of it.
     pub(crate) fn fits(&self, used: &Self, asked: &Self) -> bool {
-        used.pods + asked.pods <= self.pods
+        used.pods.saturating_add(asked.pods) <= self.pods
             && (asked.cpu.0 == 0 || used.cpu + asked.cpu <= self.cpu)
             && (asked.memory.0 == 0 || used.memory + asked.memory <= self.memory)
             && (asked.storage.0 == 0 || used.storage + asked.storage <= self.storage)
-            && asked.extended.iter().all(|(name, amount)| used.extended(name) + amount <= self.extended(name))
+            && asked
+                .extended
+                .iter()
+                .all(|(name, amount)| used.extended(name).saturating_add(*amount) <= self.extended(name))
     }
 
     /// The resources of which `asked` does not fit, by name.
     pub(crate) fn short_of(&self, used: &Self, asked: &Self) -> Vec<String> {
-        let short = |asked: i64, used: i64, all: i64| asked > 0 && used + asked > all;
+        let short = |asked: i64, used: i64, all: i64| asked > 0 && used.saturating_add(asked) > all;
         let named = [
             ("cpu", short(asked.cpu.0, used.cpu.0, self.cpu.0)),
             ("ephemeral-storage", short(asked.storage.0, used.storage.0, self.storage.0)),
@@ -123,8 +128,11 @@ impl Resources {
             "cpu" => self.cpu += amount.into(),
             "memory" => self.memory += amount.into(),
             "ephemeral-storage" => self.storage += amount.into(),
-            "pods" => self.pods += amount.units(),
-            other => *self.extended.entry(other.to_owned()).or_default() += amount.units(),
+            "pods" => self.pods = self.pods.saturating_add(amount.units()),
+            other => {
+                let own = self.extended.entry(other.to_owned()).or_default();
+                *own = own.saturating_add(amount.units());
+            }
         }
     }
 

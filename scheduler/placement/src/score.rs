@@ -33,7 +33,11 @@ pub(crate) fn fixed(group: &Group, node: &Node) -> i64 {
 pub(crate) fn changing(node: &Node, used: &Resources, request: &Resources, siblings: i64) -> i64 {
     let all = &node.allocatable;
     let free = |used: i64, asked: i64, all: i64| {
-        if all <= 0 { 0 } else { ((all - used - asked).max(0) as i128 * FULL as i128 / all as i128) as i64 }
+        if all <= 0 {
+            0
+        } else {
+            (all.saturating_sub(used).saturating_sub(asked).max(0) as i128 * FULL as i128 / all as i128) as i64
+        }
     };
     let cpu = free(used.cpu.0, request.cpu.0, all.cpu.0);
     let memory = free(used.memory.0, request.memory.0, all.memory.0);

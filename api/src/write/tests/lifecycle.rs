@@ -182,6 +182,18 @@ fn a_running_pod_gets_its_grace_and_others_go_at_once() {
 }
 
 #[test]
+fn a_grace_period_beyond_all_time_ends_with_it() {
+    let mut value = running_pod().value().clone();
+    value["spec"]["terminationGracePeriodSeconds"] = json!(i64::MAX);
+    let pod = Object::new(running_pod().key().clone(), 9, value);
+    for asked in [None, Some(i64::MAX)] {
+        let marked = deleted(&pod, DeleteOptions { grace_period_seconds: asked, ..Default::default() });
+        assert_eq!(marked.value["metadata"]["deletionTimestamp"], "9999-12-30T22:00:00Z");
+        assert_eq!(marked.value["metadata"]["deletionGracePeriodSeconds"], i64::MAX);
+    }
+}
+
+#[test]
 fn a_deletion_may_name_its_object() {
     let object = stored(config(json!({"name": "a"})));
     let options = DeleteOptions { uid: Some("other".to_owned()), ..Default::default() };

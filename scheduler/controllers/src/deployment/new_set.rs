@@ -61,12 +61,12 @@ impl Rollout<'_> {
         if super::strategy::is_recreate(self.deployment) {
             return self.replicas();
         }
-        let room = self.replicas() + self.max_surge() - self.replicas_of_all();
+        let room = self.replicas_max() - self.replicas_of_all();
         if room <= 0 { current } else { current + room.min(self.replicas() - current) }
     }
 
     fn next_revision(&self) -> i64 {
-        self.old_sets().map(|set| set.revision()).max().unwrap_or(0) + 1
+        self.old_sets().map(|set| set.revision()).max().unwrap_or(0).saturating_add(1)
     }
 
     fn new_replica_set(&self, name: &str, hash: &str, replicas: i64, revision: i64) -> Value {
@@ -87,7 +87,7 @@ impl Rollout<'_> {
         }
         annotations::copy(self.deployment, &mut set);
         annotations::raise_revision(&mut set, revision);
-        annotations::set_sizes(&mut set, self.replicas(), self.replicas() + self.max_surge());
+        annotations::set_sizes(&mut set, self.replicas(), self.replicas_max());
         set
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wasmk_api::{Object, Selector};
 
 use super::{COMPONENT, RESOURCE, annotations, strategy};
-use crate::json::{created, with_owner, without_owners};
+use crate::json::{REPLICAS_MAX, created, with_owner, without_owners};
 use crate::plan::EventType;
 use crate::{Clock, Plan, Reason, View, replica_set};
 use wasmk_api::write::Part;
@@ -66,6 +66,11 @@ impl<'a> Rollout<'a> {
         strategy::max_surge(self.deployment)
     }
 
+    /// How many replicas there may be while it rolls.
+    pub(super) fn replicas_max(&self) -> i64 {
+        self.replicas().saturating_add(self.max_surge()).min(REPLICAS_MAX)
+    }
+
     pub(super) fn max_unavailable(&self) -> i64 {
         strategy::max_unavailable(self.deployment)
     }
@@ -91,7 +96,7 @@ impl<'a> Rollout<'a> {
 
     /// Sets a ReplicaSet's size, with the annotations that proportional scaling needs. True if the size changed.
     pub(super) fn scale_set(&mut self, at: usize, size: i64) -> bool {
-        let (replicas, max) = (self.replicas(), self.replicas() + self.max_surge());
+        let (replicas, max) = (self.replicas(), self.replicas_max());
         let set = &mut self.sets[at];
         annotations::set_sizes(&mut set.draft, replicas, max);
         let before = set.replicas();

@@ -51,7 +51,7 @@ impl Rollout<'_> {
     fn scale_in_proportion(&mut self) {
         let mut active: Vec<usize> = (0..self.sets.len()).filter(|at| self.sets[*at].replicas() > 0).collect();
         let total: i64 = active.iter().map(|at| self.sets[*at].replicas()).sum();
-        let allowed = if self.replicas() > 0 { self.replicas() + self.max_surge() } else { 0 };
+        let allowed = if self.replicas() > 0 { self.replicas_max() } else { 0 };
         let missing = allowed - total;
         // The largest first; of equal ones the newest when growing, the oldest when shrinking.
         active.sort_by_key(|at| {
@@ -92,8 +92,8 @@ impl Rollout<'_> {
         let before = annotations::max_replicas(&set.draft).filter(|max| *max > 0);
         let before =
             before.unwrap_or_else(|| self.deployment.value()["status"]["replicas"].as_i64().unwrap_or(0)).max(1);
-        let max = self.replicas() + self.max_surge();
+        let max = self.replicas_max();
         let wanted = (size as f64 * max as f64 / before as f64).round() as i64;
-        wanted - size
+        wanted.saturating_sub(size)
     }
 }

@@ -62,6 +62,18 @@ fn endpoints_say_what_the_slices_say() {
     assert_eq!(written(&plan_at("2026-01-01T00:00:01Z", again))[0]["subsets"], json!([]));
 }
 
+/// Anybody may write the annotation: the last second of all once stopped every controller.
+#[test]
+fn a_time_of_change_in_the_future_holds_up_nothing() {
+    for changed_at in ["9999-12-30T22:00:00Z", "2026-01-01T00:00:01Z", "soon"] {
+        let metadata = json!({"labels": {MANAGED_LABEL: MANAGER}, "annotations": {CHANGED_AT: changed_at}});
+        let old = object(ENDPOINTS, "db", json!({"metadata": metadata, "subsets": []}));
+        let ready = json!([{"addresses": ["10.64.0.1"], "conditions": {"ready": true}}]);
+        let plan = plan_at(NOW, [service(json!({"selector": {"app": "db"}})), slice(ready), old]);
+        assert_eq!(written(&plan)[0]["subsets"][0]["addresses"][0]["ip"], "10.64.0.1", "{changed_at}");
+    }
+}
+
 #[test]
 fn what_somebody_wrote_for_a_service_without_selector_becomes_slices() {
     let subsets = json!([{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 5432, "protocol": "TCP"}]}]);

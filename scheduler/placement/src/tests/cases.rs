@@ -67,6 +67,24 @@ fn a_refusal_counts_the_nodes_by_reason_and_says_what_would_fit() {
 }
 
 #[test]
+fn a_request_beyond_all_numbers_waits_like_any_that_is_too_large() {
+    let most = i64::MAX.to_string();
+    let containers = json!({"containers": vec![json!({"name": "c", "resources": {"requests": {"x.io/gpu": most, "memory": most}}}); 2]});
+    let small = pod("small", "small", json!({"memory": "1Gi"}), json!({"nodeName": "n1"}));
+    let plan = plan(&snapshot(&[
+        node("n1", "4", "8Gi", json!({"status": {"allocatable": {"x.io/gpu": "1"}}})),
+        small,
+        pod("huge", "huge", json!({}), containers),
+    ]));
+    assert!(plan.bindings.is_empty());
+    assert!(
+        plan.refusals[0].message.contains("1 Insufficient memory, 1 Insufficient x.io/gpu"),
+        "{}",
+        plan.refusals[0].message
+    );
+}
+
+#[test]
 fn without_nodes_the_refusal_says_so() {
     check(
         &[pod("a", "a", json!({}), json!({}))],

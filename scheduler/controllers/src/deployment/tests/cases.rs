@@ -350,3 +350,37 @@ fn percentages_round_as_kubernetes_does_and_never_to_a_standstill() {
     assert_eq!(limits(4, rolling("100%", "100%")), (4, 4));
     assert_eq!(limits(4, json!({"type": "RollingUpdate"})), (1, 1));
 }
+
+#[test]
+fn a_surge_beyond_all_numbers_is_as_large_as_a_number_of_replicas_can_be() {
+    for surge in [json!(i64::MAX), json!("9223372036854775807%")] {
+        let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0}});
+        let object = wasmk_api::Object::new(key(), 1, deployment(3, strategy.clone()));
+        assert_eq!(super::super::strategy::max_surge(&object), i64::from(i32::MAX), "{surge}");
+        if surge.is_number() {
+            // The API takes no such number any more.
+            continue;
+        }
+        let mut sim = Sim::new().only(ONLY);
+        sim.put("deployments.apps", deployment(3, strategy));
+        settle_ready(&mut sim);
+        set_image(&mut sim, "web:v2");
+        sim.step();
+        sim.edit(&key(), |web| web["spec"]["replicas"] = json!(5));
+        settle_ready(&mut sim);
+        assert_eq!(sets(&sim), ["1 web:v1 x0", "2 web:v2 x5"]);
+    }
+}
+
+#[test]
+fn a_revision_that_cannot_be_raised_stays() {
+    let mut sim = Sim::new().only(ONLY);
+    sim.put("deployments.apps", deployment(1, rolling(1, 0)));
+    settle_ready(&mut sim);
+    let set = sim.snapshot.list(&"replicasets.apps".into(), None).next().unwrap().key().clone();
+    let last = i64::MAX.to_string();
+    sim.edit(&set, |set| set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(last));
+    set_image(&mut sim, "web:v2");
+    settle_ready(&mut sim);
+    assert_eq!(sets(&sim), [format!("{last} web:v1 x0"), format!("{last} web:v2 x1")]);
+}
