@@ -1,6 +1,7 @@
 //! What a CustomResourceDefinition must be. Source: `apiextensions-apiserver/pkg/apis/apiextensions/validation`.
 
 mod columns;
+mod reserve;
 mod rules;
 mod status;
 mod structural;
@@ -9,6 +10,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
+pub(crate) use reserve::reserve;
 pub(crate) use status::{FINALIZER, begin_delete, is_established, settle};
 #[cfg(any(test, fuzzing))]
 pub(super) use structural::each_child;

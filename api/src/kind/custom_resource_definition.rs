@@ -14,6 +14,7 @@ pub(super) fn kind() -> Kind {
             crd::default(crd);
             crd::settle(crd, context.snapshot, context.now);
         },
+        reserve: Some(crd::reserve),
         begin_delete: |crd, context| crd::begin_delete(crd, context.now),
         validate: |crd, faults| crd::validate(crd, faults),
         validate_update: |new, old, faults| crd::validate_update(new, old, faults),

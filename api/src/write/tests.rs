@@ -5,6 +5,7 @@ use super::*;
 use crate::{Object, Snapshot, Status, kind};
 
 mod admission;
+mod definitions;
 mod inert;
 mod lifecycle;
 mod robustness;
