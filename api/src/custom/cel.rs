@@ -7,6 +7,7 @@ mod budget;
 mod fields;
 mod functions;
 mod paid;
+mod search;
 mod value;
 
 use cel::common::ast::IdedExpr;
@@ -33,6 +34,7 @@ const DEPTH_MAX: usize = 100;
 pub(crate) struct Rule {
     text: Box<str>,
     expression: IdedExpr,
+    operations: u64,
     /// It compares with what was there before, and is checked only when something was, unless `optional_old_self`.
     is_transition: bool,
     optional_old_self: bool,
@@ -56,6 +58,7 @@ impl Rule {
         Some(Self {
             text: text.into(),
             is_transition: uses_old_self(&expression),
+            operations: budget::operations(&expression),
             expression,
             optional_old_self: rule["optionalOldSelf"] == true,
             message: rule["message"].as_str().map(Box::from),
@@ -169,7 +172,7 @@ impl Walk {
 
     fn rule(&mut self, rule: &Rule, context: &Context, schema: &Schema, path: &str, size: u64) {
         let place = join_path(path, &rule.field_path);
-        self.budget.spend_rule(size);
+        self.budget.spend_rule(size, rule.operations);
         match CelValue::resolve(&rule.expression, context) {
             Ok(CelValue::Bool(true)) => {}
             Ok(CelValue::Bool(false)) => {

@@ -274,3 +274,54 @@ fn what_costs_too_much_ends() {
     assert_eq!(refused(format!("self{}", ".a".repeat(1100))), "an expression may have at most 1000 operators");
     refused("1".repeat(cel::EXPRESSION_LENGTH_MAX + 1));
 }
+
+/// Each place of the one text was compared with all of the other.
+#[test]
+fn long_texts_are_searched_in_little_time() {
+    let (text, other) = ("a".repeat(1_000_000), "a".repeat(500_000) + "b");
+    let begun = std::time::Instant::now();
+    holds(
+        "self.name.indexOf(self.dashed__dash__name) == -1 && self.name.lastIndexOf(self.dashed__dash__name) == -1",
+        json!({"name": text, "dashed-name": other}),
+    );
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn patterns_are_compiled_once_and_large_ones_cost_more() {
+    let tags: Vec<String> = (0..2000).map(|tag| format!("tag-{tag}")).collect();
+    holds("self.tags.all(t, t.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'))", json!({"tags": tags}));
+    let patterns = |pattern: fn(usize) -> String| json!({"tags": (0..200).map(pattern).collect::<Vec<_>>()});
+    holds("self.tags.all(p, !'x'.matches(p))", patterns(|n| format!("^{n}$")));
+    let large = told("self.tags.all(p, !'x'.matches(p))", patterns(|n| format!("^{n}\\w{{20}}$")), None);
+    assert!(large.contains("cost budget"), "{large}");
+    // A large one may be at many of its places at once.
+    let long = json!({"name": "a".repeat(200_000)});
+    let tried = told("self.name.matches('^(\\\\w{20}b|[^b])*$')", long, None);
+    assert!(tried.contains("cost budget"), "{tried}");
+}
+
+#[test]
+fn a_round_costs_by_what_is_done_in_it() {
+    let tags: Vec<String> = (0..100).map(|tag| tag.to_string()).collect();
+    let nested = |body: &str| format!("self.tags.all(a, self.tags.all(b, self.tags.all(c, {body})))");
+    let short = "'x' != a";
+    let long = ["a != b || b != c || 1 < 2"; 30].join(" && ");
+    let of = |count: usize| json!({"tags": tags[..count].to_vec()});
+    holds(&nested(short), of(50));
+    assert!(told(&nested(&long), of(50), None).contains("cost budget"));
+}
+
+#[test]
+fn texts_are_searched_as_in_the_language() {
+    for rule in [
+        "'abcabc'.indexOf('c') == 2 && 'abcabc'.indexOf('c', 3) == 5 && 'abc'.indexOf('x') == -1",
+        "'äöüäöü'.indexOf('ü') == 2 && 'äöüäöü'.indexOf('ü', 3) == 5 && 'äöü'.lastIndexOf('ö') == 1",
+        "'abcabc'.lastIndexOf('c') == 5 && 'abcabc'.lastIndexOf('c', 4) == 2 && 'abcabc'.lastIndexOf('abc', 3) == 3",
+        "''.indexOf('') == 0 && 'abc'.indexOf('') == 0 && 'abc'.lastIndexOf('') == 3 && 'abc'.indexOf('', 9) == 3",
+        "[1, 2, 1].indexOf(1) == 0 && [1, 2, 1].lastIndexOf(1) == 2 && [1].indexOf(3) == -1",
+    ] {
+        holds(rule, json!({}));
+    }
+    assert!(told("'abc'.indexOf('c', 3) == 0", json!({}), None).contains("index out of range: 3"));
+}

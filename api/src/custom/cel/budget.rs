@@ -11,17 +11,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cel::Value as CelValue;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use regex::{Regex, RegexBuilder};
 
+use super::fields::below;
 use super::functions::{GROWING, GUARDED, guarded};
 
 /// Well below a second of a slow machine, and room for 100,000 rounds over small values.
 const BUDGET: u64 = 100_000_000;
 const RULE_COST: u64 = 1000;
 const ROUND_COST: u64 = 200;
-/// Of compiling a regular expression, once.
-const PATTERN_COST: u64 = 1_000_000;
+const OPERATION_COST: u64 = 20;
+/// Of compiling a regular expression, once, when it is small as nearly all are, and when it is not.
+const PATTERN_COST: u64 = 50_000;
+const LARGE_PATTERN_COST: u64 = 1_000_000;
+/// Of each byte of a text that a large pattern is tried on: it may be at thousands of its places at once.
+const LARGE_PATTERN_BYTE_COST: u64 = 1000;
+const SMALL_PATTERN_BYTES: usize = 64 * 1024;
 /// What one compiles to; `\w{100}` takes half of it.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 /// Of a value that an expression makes: more than any object may hold.
@@ -45,7 +51,13 @@ struct Purse {
     left: AtomicU64,
     /// The size of the largest value that an expression has made.
     largest: AtomicU64,
-    patterns: Mutex<HashMap<String, Regex>>,
+    patterns: Mutex<HashMap<String, Arc<Pattern>>>,
+}
+
+/// A regular expression that was paid for. It is shared: a copy would begin without what this one has learnt.
+pub(super) struct Pattern {
+    pub(super) regex: Regex,
+    byte_cost: u64,
 }
 
 impl Budget {
@@ -58,14 +70,15 @@ impl Budget {
     }
 
     /// `size` is that of the values that the rule is about.
-    pub(super) fn spend_rule(&self, size: u64) {
-        self.spend(RULE_COST + size);
+    pub(super) fn spend_rule(&self, size: u64, operations: u64) {
+        self.spend(RULE_COST + size + OPERATION_COST.saturating_mul(operations));
     }
 
     /// False when there is not enough left; then nothing is.
-    pub(super) fn spend_rounds(&self, rounds: usize, size: u64, copying: bool) -> bool {
+    pub(super) fn spend_rounds(&self, rounds: usize, operations: u64, size: u64, copying: bool) -> bool {
         let size = size.max(self.0.largest.load(Ordering::Relaxed));
-        let round = ROUND_COST + if copying { size } else { size / 8 };
+        let looks = if copying { size } else { size / 8 };
+        let round = OPERATION_COST.saturating_mul(operations).saturating_add(ROUND_COST + looks);
         self.spend(round.saturating_mul(rounds as u64))
     }
 
@@ -76,18 +89,31 @@ impl Budget {
     }
 
     /// Compiles a pattern that is not among those of before; as often as it is new, it pays.
-    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, String> {
+    pub(super) fn pattern(&self, text: &str) -> Result<Arc<Pattern>, String> {
         let mut patterns = self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = patterns.get(pattern) {
+        if let Some(known) = patterns.get(text) {
             return Ok(known.clone());
         }
-        if !self.spend(PATTERN_COST) {
-            return Err("it costs too much".to_owned());
-        }
-        let built = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
-        let regex = built.map_err(|error| format!("'{pattern}' not a valid regex:\n{error}"))?;
-        patterns.insert(pattern.to_owned(), regex.clone());
-        Ok(regex)
+        let compile = |bytes: usize| RegexBuilder::new(text).size_limit(bytes).build();
+        let paid = |cost| if self.spend(cost) { Ok(()) } else { Err("it costs too much".to_owned()) };
+        let wrong = |error| format!("'{text}' not a valid regex:\n{error}");
+        paid(PATTERN_COST)?;
+        let pattern = match compile(SMALL_PATTERN_BYTES) {
+            Err(regex::Error::CompiledTooBig(_)) => {
+                paid(LARGE_PATTERN_COST)?;
+                let regex = compile(PATTERN_BYTES_MAX).map_err(wrong)?;
+                Pattern { regex, byte_cost: LARGE_PATTERN_BYTE_COST }
+            }
+            compiled => Pattern { regex: compiled.map_err(wrong)?, byte_cost: 0 },
+        };
+        let pattern = Arc::new(pattern);
+        patterns.insert(text.to_owned(), pattern.clone());
+        Ok(pattern)
+    }
+
+    /// Pays for trying a pattern on a text, beyond what is paid for looking at the text.
+    pub(super) fn spend_trying(&self, pattern: &Pattern, text: &str) -> bool {
+        self.spend(pattern.byte_cost.saturating_mul(text.len() as u64))
     }
 
     fn spend(&self, cost: u64) -> bool {
@@ -109,6 +135,16 @@ pub(super) fn size(value: &CelValue) -> u64 {
     VALUE_BYTES + below
 }
 
+/// How many operations evaluating it once takes, each comprehension counted as one round.
+pub(super) fn operations(expression: &IdedExpr) -> u64 {
+    let (mut waiting, mut count) = (vec![expression], 0);
+    while let Some(expression) = waiting.pop() {
+        count += 1;
+        waiting.extend(below(expression));
+    }
+    count
+}
+
 /// Makes every comprehension pay, and the functions whose results can be much larger than what they are given check that.
 pub(super) fn charge(expression: &mut IdedExpr) {
     match &mut expression.expr {
@@ -120,6 +156,8 @@ pub(super) fn charge(expression: &mut IdedExpr) {
         Expr::Comprehension(comprehension) => {
             let copying = matches!(comprehension.accu_init.expr, Expr::List(_));
             let name = if copying { SPEND_COPYING } else { SPEND };
+            let round = operations(&comprehension.loop_cond) + operations(&comprehension.loop_step);
+            let round = i64::try_from(round).unwrap_or(i64::MAX);
             for part in [
                 &mut comprehension.iter_range,
                 &mut comprehension.accu_init,
@@ -130,7 +168,9 @@ pub(super) fn charge(expression: &mut IdedExpr) {
                 charge(part);
             }
             // A comprehension over nothing is how `cel.bind` and the like are made.
-            wrap(name, &mut comprehension.iter_range);
+            let range = std::mem::take(&mut comprehension.iter_range);
+            let round = IdedExpr { id: 0, expr: Expr::Literal(LiteralValue::Int(round.into())) };
+            comprehension.iter_range = call(name, vec![range, round]);
         }
         Expr::List(list) => list.elements.iter_mut().for_each(charge_copy),
         Expr::Map(map) => map.entries.iter_mut().for_each(|entry| charge_entry(&mut entry.expr)),
@@ -179,10 +219,10 @@ fn charge_entry(entry: &mut EntryExpr) {
 
 fn wrap(name: &str, expression: &mut IdedExpr) {
     let inner = std::mem::take(expression);
-    *expression = call(name, inner);
+    *expression = call(name, vec![inner]);
 }
 
-fn call(name: &str, argument: IdedExpr) -> IdedExpr {
-    let call = CallExpr { func_name: name.to_owned(), target: None, args: vec![argument] };
+fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
+    let call = CallExpr { func_name: name.to_owned(), target: None, args };
     IdedExpr { id: 0, expr: Expr::Call(call) }
 }

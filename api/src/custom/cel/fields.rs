@@ -39,7 +39,7 @@ pub(super) fn depth(expression: &IdedExpr) -> usize {
     deepest
 }
 
-fn below(expression: &IdedExpr) -> Vec<&IdedExpr> {
+pub(super) fn below(expression: &IdedExpr) -> Vec<&IdedExpr> {
     match &expression.expr {
         Expr::Select(select) => vec![&select.operand],
         Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),

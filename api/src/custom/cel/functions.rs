@@ -8,6 +8,7 @@ use cel::common::value::CowVal;
 use cel::{DeclarationError, Env, ExecutionError, Value, extensions};
 
 use super::paid::check_size;
+use super::search;
 use crate::custom::validate::is_uri;
 
 /// The language of rules.
@@ -16,7 +17,7 @@ pub(super) static ENV: LazyLock<Arc<Env>> =
 
 /// Functions whose work or whose result can be the product of what they are given; an expression calls a [`guarded`] one
 /// instead.
-pub(super) const GUARDED: [&str; 5] = ["replace", "join", "matches", "find", "findAll"];
+pub(super) const GUARDED: [&str; 7] = ["replace", "join", "matches", "find", "findAll", "indexOf", "lastIndexOf"];
 
 /// Functions whose result can be some times as large as what they are given; it pays for its size.
 pub(super) const GROWING: [&str; 6] = ["replace", "join", "format", "quote", "split", "string"];
@@ -103,12 +104,16 @@ fn env() -> Result<Env, DeclarationError> {
     env.add_member_overload("sum", "list.sum()", LIST_TYPE, vec![], sum)?;
     env.add_member_overload("min", "list.min()", LIST_TYPE, vec![], |args| extreme(args, "min", |a, b| a < b))?;
     env.add_member_overload("max", "list.max()", LIST_TYPE, vec![], |args| extreme(args, "max", |a, b| a > b))?;
-    env.add_member_overload("indexOf", "list.indexOf(dyn)", LIST_TYPE, vec![DYN_TYPE], |args| {
-        index(&args, |items, item| items.iter().position(|one| one == item))
-    })?;
-    env.add_member_overload("lastIndexOf", "list.lastIndexOf(dyn)", LIST_TYPE, vec![DYN_TYPE], |args| {
-        index(&args, |items, item| items.iter().rposition(|one| one == item))
-    })?;
+    let searches: [(&str, for<'b, 'v> fn(Arguments<'b, 'v>) -> Answer<'b, 'v>); 2] =
+        [("indexOf", search::index_of), ("lastIndexOf", search::last_index_of)];
+    for (name, function) in searches {
+        for (target, arguments) in
+            [(LIST_TYPE, vec![DYN_TYPE]), (STRING_TYPE, vec![STRING_TYPE]), (STRING_TYPE, vec![STRING_TYPE, INT_TYPE])]
+        {
+            let id = format!("{}.@{name}({})", target.name(), arguments.len());
+            env.add_member_overload(&guarded(name), &id, target, arguments, function)?;
+        }
+    }
     for arguments in [vec![STRING_TYPE, STRING_TYPE], vec![STRING_TYPE, STRING_TYPE, INT_TYPE]] {
         let id = format!("string.@replace({})", arguments.len());
         env.add_member_overload(&guarded("replace"), &id, STRING_TYPE, arguments, replace)?;
@@ -123,8 +128,8 @@ fn env() -> Result<Env, DeclarationError> {
     Ok(env)
 }
 
-type Arguments<'b, 'v> = Vec<CowVal<'b, 'v>>;
-type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type Arguments<'b, 'v> = Vec<CowVal<'b, 'v>>;
+pub(super) type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn is_sorted<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
     let items = list(&args)?;
@@ -157,12 +162,6 @@ fn extreme<'b, 'v>(args: Arguments<'b, 'v>, name: &str, wins: fn(&Value, &Value)
     let best = items.iter().reduce(|best, item| if wins(item, best) { item } else { best });
     let empty = || ExecutionError::function_error(name, format!("{name} called on empty list"));
     answer(best.cloned().ok_or_else(empty)?)
-}
-
-fn index<'b, 'v>(args: &Arguments<'b, 'v>, find: fn(&[Value], &Value) -> Option<usize>) -> Answer<'b, 'v> {
-    let wanted = argument(args, 1)?;
-    let found = find(&list(args)?, &wanted);
-    answer(Value::Int(found.and_then(|index| i64::try_from(index).ok()).unwrap_or(-1)))
 }
 
 fn replace<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
@@ -210,25 +209,25 @@ fn is_cidr(text: &CelString<'_>) -> CelBool {
     crate::custom::validate::is_cidr(text.inner()).into()
 }
 
-fn argument(args: &Arguments, index: usize) -> Result<Value, ExecutionError> {
+pub(super) fn argument(args: &Arguments, index: usize) -> Result<Value, ExecutionError> {
     let argument = args.get(index).ok_or_else(|| ExecutionError::invalid_argument_count(index + 1, args.len()))?;
     argument.as_ref().try_into()
 }
 
-fn list(args: &Arguments) -> Result<Arc<Vec<Value>>, ExecutionError> {
+pub(super) fn list(args: &Arguments) -> Result<Arc<Vec<Value>>, ExecutionError> {
     match argument(args, 0)? {
         Value::List(items) => Ok(items),
         other => Err(ExecutionError::not_supported_as_method("list", other)),
     }
 }
 
-fn text(args: &Arguments, index: usize) -> Result<Arc<String>, ExecutionError> {
+pub(super) fn text(args: &Arguments, index: usize) -> Result<Arc<String>, ExecutionError> {
     match argument(args, index)? {
         Value::String(text) => Ok(text),
         other => Err(ExecutionError::unsupported_target_type(other)),
     }
 }
 
-fn answer<'b, 'v>(value: Value) -> Answer<'b, 'v> {
+pub(super) fn answer<'b, 'v>(value: Value) -> Answer<'b, 'v> {
     Ok(CowVal::Owned(value.try_into()?))
 }

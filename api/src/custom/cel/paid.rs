@@ -15,13 +15,14 @@ pub(super) fn context(budget: &Budget, about: u64) -> Context<'static, 'static> 
     let mut context = Context::with_env(ENV.clone());
     for (name, copying) in [(SPEND, false), (SPEND_COPYING, true)] {
         let budget = budget.clone();
-        let spend = move |range: Value| {
+        let spend = move |range: Value, operations: i64| {
             let rounds = match &range {
                 Value::List(items) => items.len(),
                 Value::Map(map) => map.map.len(),
                 _ => 0,
             };
-            if budget.spend_rounds(rounds, about, copying) { Ok(range) } else { Err(too_much()) }
+            let operations = u64::try_from(operations).unwrap_or(u64::MAX);
+            if budget.spend_rounds(rounds, operations, about, copying) { Ok(range) } else { Err(too_much()) }
         };
         // None of these can fail: the environment declares no such name.
         let _ = context.add_function(name, spend);
@@ -47,8 +48,11 @@ pub(super) fn context(budget: &Budget, about: u64) -> Context<'static, 'static> 
 fn add_regex(context: &mut Context, budget: &Budget, name: &'static str, apply: fn(&Regex, &str) -> Value) {
     let budget = budget.clone();
     let function = move |This(text): This<Arc<String>>, pattern: Arc<String>| {
-        let regex = budget.regex(&pattern).map_err(|why| ExecutionError::function_error(name, why))?;
-        let found = apply(&regex, &text);
+        let pattern = budget.pattern(&pattern).map_err(|why| ExecutionError::function_error(name, why))?;
+        if !budget.spend_trying(&pattern, &text) {
+            return Err(too_much());
+        }
+        let found = apply(&pattern.regex, &text);
         spend_made(&budget, name, (text.len() as u64).max(size(&found)))?;
         Ok(found)
     };
