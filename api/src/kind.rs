@@ -192,6 +192,11 @@ impl Kind {
         own.or_else(|| self.stored_as.map(Kind::schema)).expect("invariant: the schema has every registered kind")
     }
 
+    /// Its objects are checked by expressions of those who defined it, which may take their time.
+    pub fn has_rules(&self) -> bool {
+        self.custom.is_some_and(CustomKind::has_rules)
+    }
+
     /// The `openAPIV3Schema` of a kind that a definition made.
     pub fn custom_schema(&self) -> Option<&'static Value> {
         self.custom.map(|custom| &custom.published)

@@ -85,6 +85,10 @@ fn kind(crd: &Value, version: &Value, stored_as: Option<&'static Kind>) -> Kind 
 }
 
 impl CustomKind {
+    pub(crate) fn has_rules(&self) -> bool {
+        self.schema.has_rules
+    }
+
     pub(super) fn new(kind: &Kind, version: &Value) -> Self {
         let published = version["schema"]["openAPIV3Schema"].clone();
         let schema = Schema::parse(&published);

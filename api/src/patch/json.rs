@@ -1,5 +1,6 @@
 //! JSON patch (RFC 6902) and JSON merge patch (RFC 7386).
 
+use json_patch::jsonptr::Pointer;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
@@ -13,16 +14,19 @@ pub const JSON_PATCH_OPERATIONS_MAX: usize = 10_000;
 /// Kubernetes' own bound on what the copies of one JSON patch add up to: each one can double the document.
 pub const JSON_PATCH_COPY_BYTES_MAX: usize = 3 * 1024 * 1024;
 
+/// What the operations of one JSON patch may look at together: values to be moved deeper, and entries of lists that move
+/// over. Ten thousand operations on a large object could otherwise take minutes.
+const JSON_PATCH_STEPS_MAX: usize = 10_000_000;
+/// Entries that move over in the time that looking at one value takes.
+const ENTRIES_A_STEP: usize = 16;
+
 /// All operations or none. What is no JSON patch is a 400; one that does not fit the object is a 422.
 pub fn apply_json_patch(current: &Value, patch: &Value) -> Result<Value, Status> {
     let Patch(operations) = decode(patch)?;
     let mut patched = current.clone();
-    let mut copied = 0;
+    let mut cost = Cost::default();
     for operation in operations {
-        copied += check(&patched, &operation)?;
-        if copied > JSON_PATCH_COPY_BYTES_MAX {
-            return Err(rejected());
-        }
+        cost.add(&patched, &operation)?;
         json_patch::patch(&mut patched, &[operation]).map_err(|_| rejected())?;
     }
     Ok(patched)
@@ -57,20 +61,64 @@ fn undecodable(found: &Value, wanted: &str) -> Status {
     Status::bad_request(format!("error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"))
 }
 
-/// The bytes that the operation copies. Refuses what would nest too deep.
-fn check(document: &Value, operation: &PatchOperation) -> Result<usize, Status> {
-    let (path, value, copies) = match operation {
-        PatchOperation::Add(add) => (&add.path, Some(&add.value), false),
-        PatchOperation::Replace(replace) => (&replace.path, Some(&replace.value), false),
-        PatchOperation::Move(from) => (&from.path, document.pointer(from.from.as_str()), false),
-        PatchOperation::Copy(from) => (&from.path, document.pointer(from.from.as_str()), true),
-        PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(0),
-    };
-    let Some(value) = value else { return Ok(0) };
-    if path.tokens().count() + depth(value) > NESTING_MAX {
-        return Err(rejected());
+#[derive(Default)]
+struct Cost {
+    bytes_copied: usize,
+    steps: usize,
+}
+
+impl Cost {
+    /// Refuses what would nest too deep, and what is too much altogether.
+    fn add(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), Status> {
+        match operation {
+            PatchOperation::Add(add) => {
+                // It is as large as the patch says: reading the patch took longer.
+                check_nesting(&add.path, &add.value)?;
+                self.steps += siblings(document, &add.path);
+            }
+            PatchOperation::Replace(replace) => check_nesting(&replace.path, &replace.value)?,
+            PatchOperation::Remove(remove) => self.steps += siblings(document, &remove.path),
+            PatchOperation::Move(from) => {
+                self.steps += siblings(document, &from.from) + siblings(document, &from.path);
+                // What comes no deeper than it was needs no look.
+                if from.path.count() > from.from.count()
+                    && let Some(value) = document.pointer(from.from.as_str())
+                {
+                    self.steps += size(value);
+                    check_nesting(&from.path, value)?;
+                }
+            }
+            PatchOperation::Copy(from) => {
+                self.steps += siblings(document, &from.path);
+                if let Some(value) = document.pointer(from.from.as_str()) {
+                    check_nesting(&from.path, value)?;
+                    self.bytes_copied += value.to_string().len();
+                }
+            }
+            PatchOperation::Test(_) => {}
+        }
+        let is_too_much = self.bytes_copied > JSON_PATCH_COPY_BYTES_MAX || self.steps > JSON_PATCH_STEPS_MAX;
+        if is_too_much { Err(rejected()) } else { Ok(()) }
     }
-    Ok(if copies { value.to_string().len() } else { 0 })
+}
+
+fn check_nesting(path: &Pointer, value: &Value) -> Result<(), Status> {
+    if path.count() + depth(value) > NESTING_MAX { Err(rejected()) } else { Ok(()) }
+}
+
+/// What it takes that the entries of the list that `path` leads into move over for one more or one less.
+fn siblings(document: &Value, path: &Pointer) -> usize {
+    let holder = path.parent().and_then(|holder| document.pointer(holder.as_str()));
+    holder.and_then(Value::as_array).map_or(0, Vec::len) / ENTRIES_A_STEP
+}
+
+/// Values within a value, itself included.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(size).sum::<usize>(),
+        Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +176,28 @@ mod tests {
         let doubling: Vec<Value> =
             (0..64).map(|n| json!({"op": "copy", "from": "", "path": format!("/{n}")})).collect();
         assert_eq!(apply_json_patch(&json!({"a": 1}), &json!(doubling)).unwrap_err().code, 422);
+    }
+
+    /// Each of these took a look at all of the object, ten thousand times.
+    #[test]
+    fn large_objects_are_patched_in_little_time() {
+        let many: serde_json::Map<String, Value> = (0..100_000).map(|n| (format!("k{n}"), json!("v"))).collect();
+        let operations =
+            |one: Value, other: Value| json!([one, other].into_iter().cycle().take(10_000).collect::<Vec<_>>());
+        let there = json!({"op": "move", "from": "/data", "path": "/x"});
+        let back = json!({"op": "move", "from": "/x", "path": "/data"});
+        let object = json!({"data": many, "list": [], "below": {}});
+        let begun = std::time::Instant::now();
+        assert_eq!(apply_json_patch(&object, &operations(there, back)).unwrap(), object);
+        let deeper = json!({"op": "move", "from": "/data", "path": "/below/x"});
+        let back = json!({"op": "move", "from": "/below/x", "path": "/data"});
+        assert_eq!(apply_json_patch(&object, &operations(deeper, back)).unwrap_err().code, 422);
+        let long = json!({"list": vec![0; 1_000_000]});
+        let first = json!({"op": "add", "path": "/list/0", "value": 1});
+        let gone = json!({"op": "remove", "path": "/list/0"});
+        assert_eq!(apply_json_patch(&long, &operations(first, gone)).unwrap_err().code, 422);
+        // Unbounded, each takes many times as long, even on a fast machine.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     }
 
     #[test]

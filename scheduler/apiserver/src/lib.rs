@@ -33,6 +33,7 @@ mod fairness;
 pub mod fuzzing;
 mod headers;
 mod health;
+mod heavy;
 mod identity;
 mod join;
 mod logs;

@@ -30,6 +30,7 @@ pub(crate) use part::Part;
 pub(crate) use present::Presenter;
 pub(crate) use selection::Selection;
 
+use crate::heavy::LARGE_LIST;
 use crate::request::{ListOptions, Query, ResourcePath, Verb, read_body};
 use crate::respond::{add_warnings, status_response};
 use crate::server::page_not_found;
@@ -73,6 +74,9 @@ async fn dispatch(call: &Call, verb: Verb, request: Request) -> Result<Response,
     }
     let (parts, body) = request.into_parts();
     let body = read_body(&parts.headers, body).await?;
+    if body.is_large() {
+        call.take_turn().await;
+    }
     if !verb.is_read() {
         // Before anything has an effect that the client could then not be told of.
         call.accept.negotiate()?;
@@ -88,7 +92,7 @@ async fn dispatch(call: &Call, verb: Verb, request: Request) -> Result<Response,
         ("token", _) => tokens::request(call, body).await,
         ("binding", _) => binding::bind(call, body).await,
         ("eviction", _) => eviction::evict(call, body).await,
-        ("", Verb::List) => list_objects(call),
+        ("", Verb::List) => list_objects(call).await,
         ("", Verb::Watch) => watch_objects(call),
         ("", Verb::Create) => create::create(call, body).await,
         ("", Verb::Delete) => delete::delete(call, body).await,
@@ -122,12 +126,14 @@ fn get(call: &Call, part: Part) -> Result<Response, Status> {
     part.respond(call, StatusCode::OK, object)
 }
 
-fn list_objects(call: &Call) -> Result<Response, Status> {
+async fn list_objects(call: &Call) -> Result<Response, Status> {
     let options = ListOptions::parse(&call.query)?;
     let selection = Selection::parse(call.kind, &options)?;
     let presenter = Presenter::of(call)?;
     let page = list::list(&*call.server.store, &call.resource(), &call.path.namespace, &selection, &options)?;
-    Ok(presenter.list(page, call.pretty()))
+    let is_heavy = page.objects.len() > LARGE_LIST;
+    let present = || presenter.list(page, call.pretty());
+    Ok(if is_heavy { call.heavily(present).await } else { present() })
 }
 
 fn watch_objects(call: &Call) -> Result<Response, Status> {

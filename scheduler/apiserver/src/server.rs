@@ -16,6 +16,7 @@ use wasmk_api::{Reason, Status};
 use wasmk_store::Store;
 
 use crate::fairness::{Fairness, Level};
+use crate::heavy::HeavyWork;
 use crate::metrics::Metrics;
 use crate::pki::{CertificateAuthority, JoinToken};
 use crate::request::{Query, Target};
@@ -50,6 +51,7 @@ pub struct ApiServer {
     pub(crate) nodes: Arc<dyn NodeClient>,
     registry: Option<Router>,
     pub(crate) fairness: Fairness,
+    pub(crate) heavy_work: HeavyWork,
     pub(crate) metrics: Metrics,
     /// Of what nodes use.
     pub(crate) samples: Samples,
@@ -68,10 +70,21 @@ impl ApiServer {
         nodes: Arc<dyn NodeClient>,
         registry: Option<Router>,
     ) -> Router {
-        let (fairness, metrics, samples, openapi, streams) = Default::default();
+        let (fairness, heavy_work, metrics, samples, openapi, streams) = Default::default();
         let watches = Shares::new(watch::USER_WATCHES_MAX);
-        let server =
-            Arc::new(Self { store, settings, nodes, registry, fairness, metrics, samples, openapi, streams, watches });
+        let server = Arc::new(Self {
+            store,
+            settings,
+            nodes,
+            registry,
+            fairness,
+            heavy_work,
+            metrics,
+            samples,
+            openapi,
+            streams,
+            watches,
+        });
         let mut router = Router::new()
             .route("/", get(discovery::paths))
             .route("/healthz", get(health::healthz))

@@ -9,7 +9,7 @@ use wasmk_api::{Reason, Status};
 
 use super::document::Document;
 use super::go_json::json_fault;
-use crate::protobuf;
+use crate::{heavy, protobuf};
 
 /// As in kube-apiserver: twice what etcd takes, because JSON is longer than what is stored there.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
@@ -71,6 +71,15 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: axum::body::Body) -> Re
 }
 
 impl Body {
+    /// Reading it takes milliseconds.
+    pub(crate) fn is_large(&self) -> bool {
+        self.bytes.len() > heavy::LARGE_BYTES
+    }
+
+    fn read<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.is_large() { heavy::in_place(work) } else { work() }
+    }
+
     /// The document, which is to be of `kind`, in whichever encoding it came.
     pub(crate) fn document(&self, kind: &str) -> Result<Document, Status> {
         let read = match self.media_type {
@@ -78,7 +87,8 @@ impl Body {
                 self.read_json().map_err(|fault| format!("couldn't get version/kind; json parse error: {fault}"))
             }
             BodyType::Yaml => self.read_yaml().map_err(|fault| format!("error converting YAML to JSON: yaml: {fault}")),
-            BodyType::Protobuf => protobuf::decode(&self.bytes)
+            BodyType::Protobuf => self
+                .read(|| protobuf::decode(&self.bytes))
                 .map(|value| Document { value, duplicates: Vec::new() })
                 .map_err(|status| status.message),
             _ => return Err(unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf")),
@@ -106,7 +116,7 @@ impl Body {
     }
 
     fn read_json(&self) -> Result<Document, String> {
-        serde_json::from_slice(&self.bytes)
+        self.read(|| serde_json::from_slice(&self.bytes))
             .map_err(|error| json_fault(&self.bytes).unwrap_or_else(|| error.to_string()))
     }
 
@@ -123,7 +133,7 @@ impl Body {
             legacy_octal_numbers: true,
             duplicate_keys: serde_yaml::DuplicateKeyPolicy::LastWins,
         };
-        serde_yaml::from_str_with_options(text, options).map_err(|error| error.to_string())
+        self.read(|| serde_yaml::from_str_with_options(text, options)).map_err(|error| error.to_string())
     }
 
     /// The beginning of the body, as Kubernetes shows it: what is no JSON object in hexadecimal digits.

@@ -3,7 +3,7 @@ use wasmk_api::{Snapshot, Status, write};
 
 use super::Call;
 use super::chance::Chance;
-use super::commit::{Plan, commit};
+use super::commit::{Attempt, Plan, commit};
 use super::document::{Expected, place};
 use crate::request::{Body, WriteOptions};
 use crate::respond::created;
@@ -26,6 +26,7 @@ pub(super) async fn bind(call: &Call, body: Body) -> Result<Response, Status> {
         let context = chance.context(call, snapshot, Some(manager), options.field_validation);
         Ok(Plan::of(pod, write::bind(pod, node, uid, &context)?))
     };
-    commit(call, &call.path.name, options.dry_run, plan).await?;
+    let attempt = Attempt { name: &call.path.name, dry_run: options.dry_run, is_heavy: false };
+    commit(call, attempt, plan).await?;
     Ok(created(call.style()?))
 }

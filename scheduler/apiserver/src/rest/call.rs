@@ -5,6 +5,7 @@ use http::header::USER_AGENT;
 use wasmk_api::kind::{self, Kind};
 use wasmk_api::{Key, Object, Reason, ResourceName, Snapshot, Status};
 
+use crate::heavy::{self, Turn};
 use crate::request::{Accept, FIELD_MANAGER_BYTES_MAX, Query, ResourcePath, Target, Verb};
 use crate::respond::Style;
 use crate::{ApiServer, Identity};
@@ -19,6 +20,7 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) accept: Accept,
     user_agent: String,
+    turn: Turn,
 }
 
 /// Why there is no such resource.
@@ -41,7 +43,28 @@ impl Call {
         let kind = resolve(&path, &server.store.snapshot())?;
         let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accept = Accept::parse(headers);
-        Ok(Self { server, identity, kind, verb, path, query, accept, user_agent: user_agent.to_owned() })
+        Ok(Self {
+            server,
+            identity,
+            kind,
+            verb,
+            path,
+            query,
+            accept,
+            user_agent: user_agent.to_owned(),
+            turn: Turn::default(),
+        })
+    }
+
+    /// Waits for a place among those whose requests take more than a moment; it is kept until the answer is there.
+    pub(crate) async fn take_turn(&self) {
+        self.turn.take(&self.server.heavy_work).await;
+    }
+
+    /// As much work as there may be: in its turn, and beside the threads that everybody needs.
+    pub(crate) async fn heavily<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.take_turn().await;
+        heavy::in_place(work)
     }
 
     pub(crate) fn resource(&self) -> ResourceName {

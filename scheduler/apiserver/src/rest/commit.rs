@@ -45,16 +45,27 @@ enum Written {
     Imagined(Value),
 }
 
-/// Commits what `plan` says, or, with `dry_run`, only says what would be. `name` is for the failure when too many others
-/// write the same object.
+/// How a write is to be made.
+pub(super) struct Attempt<'a> {
+    /// For the failure when too many others write the same object.
+    pub(super) name: &'a str,
+    /// Only say what would be.
+    pub(super) dry_run: bool,
+    /// Planning it takes more than a moment.
+    pub(super) is_heavy: bool,
+}
+
+/// Commits what `plan` says.
 pub(super) async fn commit(
     call: &Call,
-    name: &str,
-    dry_run: bool,
+    attempt: Attempt<'_>,
     plan: impl Fn(&Snapshot, &Chance) -> Result<Plan, Status>,
 ) -> Result<Outcome, Status> {
+    let Attempt { name, dry_run, is_heavy } = attempt;
     for _ in 0..TRIES_MAX {
-        let Plan { mut prepared, precondition, guards } = plan(&call.server.store.snapshot(), &Chance::default())?;
+        let plan = || plan(&call.server.store.snapshot(), &Chance::default());
+        let planned = if is_heavy { call.heavily(plan).await } else { plan() };
+        let Plan { mut prepared, precondition, guards } = planned?;
         let (effect, warnings) = (prepared.effect, std::mem::take(&mut prepared.warnings));
         if dry_run || effect == Effect::Unchanged {
             return Ok(Outcome { effect, written: Written::Imagined(prepared.value), warnings });
@@ -74,7 +85,8 @@ pub(super) async fn commit(
                 };
                 return Ok(Outcome { effect, written, warnings });
             }
-            Err(CommitError::Conflict(_)) => {}
+            // Who is kept busy by others' writes keeps nobody else from working.
+            Err(CommitError::Conflict(_)) => tokio::task::yield_now().await,
             Err(CommitError::Closed) => {
                 return Err(Status::new(Reason::ServiceUnavailable, "the server is shutting down"));
             }

@@ -5,9 +5,10 @@ use wasmk_api::write;
 use wasmk_api::{Key, Op, Precondition, Snapshot, Status};
 
 use super::chance::Chance;
-use super::commit::{Plan, commit};
+use super::commit::{Attempt, Plan, commit};
 use super::document::{Expected, place};
 use super::{Call, Part};
+use crate::heavy::is_large;
 use crate::request::{Body, WriteOptions};
 use crate::respond::add_warnings;
 use crate::{authz, certificates, tokens};
@@ -47,7 +48,12 @@ pub(super) async fn create_value(
         Ok(Plan { prepared, precondition: Precondition::Absent, guards })
     };
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    commit(call, name, options.dry_run, plan).await?.respond(call, Part::Object, StatusCode::CREATED)
+    let is_heavy = call.kind.has_rules() || is_large(&value);
+    commit(call, Attempt { name, dry_run: options.dry_run, is_heavy }, plan).await?.respond(
+        call,
+        Part::Object,
+        StatusCode::CREATED,
+    )
 }
 
 fn taken(call: &Call, value: &Value, name: &str) -> Status {

@@ -8,7 +8,7 @@ use wasmk_api::write::{self, Effect, FieldValidation};
 use wasmk_api::{Key, Object, Reason, Snapshot, Status};
 
 use super::chance::Chance;
-use super::commit::{Plan, commit};
+use super::commit::{Attempt, Plan, commit};
 use super::list::{Page, list};
 use super::{Call, Presenter, Selection};
 use crate::authz;
@@ -60,7 +60,8 @@ pub(super) async fn delete_object(call: &Call, key: &Key, options: &DeleteOption
         let context = chance.context(call, snapshot, None, FieldValidation::Ignore);
         Ok(Plan::of(old, write::delete(call.kind, old, &options.write, &context)?))
     };
-    let outcome = commit(call, &key.name, options.dry_run, plan).await?;
+    let attempt = Attempt { name: &key.name, dry_run: options.dry_run, is_heavy: false };
+    let outcome = commit(call, attempt, plan).await?;
     let gone = outcome.effect == Effect::Remove;
     Ok(Deleted { object: outcome.into_object(call), gone })
 }

@@ -5,7 +5,7 @@ use wasmk_api::{Op, Precondition, Snapshot, Status, disruption, kind};
 
 use super::Call;
 use super::chance::Chance;
-use super::commit::{Plan, commit};
+use super::commit::{Attempt, Plan, commit};
 use super::document::{Expected, place};
 use crate::request::{Body, DeleteOptions, Query};
 use crate::respond::created;
@@ -25,7 +25,8 @@ pub(super) async fn evict(call: &Call, body: Body) -> Result<Response, Status> {
     let mut options = DeleteOptions::parse(&Query::default(), &eviction["deleteOptions"])?;
     options.dry_run |= DeleteOptions::parse(&call.query, &Value::Null)?.dry_run;
     let plan = |snapshot: &Snapshot, chance: &Chance| plan(call, &options, snapshot, chance);
-    commit(call, &call.path.name, options.dry_run, plan).await?;
+    let attempt = Attempt { name: &call.path.name, dry_run: options.dry_run, is_heavy: false };
+    commit(call, attempt, plan).await?;
     Ok(created(call.style()?))
 }
 

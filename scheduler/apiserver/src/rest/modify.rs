@@ -6,18 +6,20 @@ use serde_json::Value;
 use wasmk_api::{Snapshot, Status};
 
 use super::chance::Chance;
-use super::commit::{Plan, commit};
+use super::commit::{Attempt, Plan, commit};
 use super::document::place;
 use super::{Call, Part};
 use crate::request::{Body, WriteOptions};
 use crate::respond::add_warnings;
-use crate::{authz, certificates};
+use crate::{authz, certificates, heavy};
 
 /// How the wanted object comes from the current one; both are the part's view of the object.
 pub(super) struct Change<'a> {
     pub(super) make: &'a (dyn Fn(&Value) -> Result<Value, Status> + Sync),
     /// Server-side apply keeps the records of who owns which field itself.
     pub(super) records_fields: bool,
+    /// The request says much.
+    pub(super) is_large: bool,
 }
 
 /// PUT
@@ -28,7 +30,8 @@ pub(super) async fn replace(call: &Call, part: Part, body: Body) -> Result<Respo
     // What the body says of its place is checked even when nothing is there.
     place(call, &mut wanted, &call.path.name)?;
     let make = |_: &Value| Ok(wanted.clone());
-    let mut response = modify(call, part, &options, Change { make: &make, records_fields: false }).await?;
+    let mut response =
+        modify(call, part, &options, Change { make: &make, records_fields: false, is_large: body.is_large() }).await?;
     add_warnings(&mut response, &warnings);
     Ok(response)
 }
@@ -42,7 +45,12 @@ pub(super) async fn modify(
     change: Change<'_>,
 ) -> Result<Response, Status> {
     let plan = |snapshot: &Snapshot, chance: &Chance| plan(call, part, options, &change, snapshot, chance);
-    commit(call, &call.path.name, options.dry_run, plan).await?.respond(call, part, StatusCode::OK)
+    let snapshot = call.server.store.snapshot();
+    let is_heavy = change.is_large
+        || call.kind.has_rules()
+        || snapshot.get(&call.key()).is_some_and(|old| heavy::is_large(old.value()));
+    let attempt = Attempt { name: &call.path.name, dry_run: options.dry_run, is_heavy };
+    commit(call, attempt, plan).await?.respond(call, part, StatusCode::OK)
 }
 
 fn plan(

@@ -52,7 +52,9 @@ pub(super) async fn patch(call: &Call, part: Part, body: Body) -> Result<Respons
         check_fields(call, part, options.field_validation, &patched, shown)?;
         Ok(patched)
     };
-    let mut response = modify(call, part, &options, Change { make: &patched, records_fields: false }).await?;
+    let mut response =
+        modify(call, part, &options, Change { make: &patched, records_fields: false, is_large: body.is_large() })
+            .await?;
     add_warnings(&mut response, &warnings);
     Ok(response)
 }

@@ -161,3 +161,23 @@ async fn streams_are_told_from_reads() {
         assert!(text.contains(&line), "{line}\n{text}");
     }
 }
+
+/// As in the server that everybody runs: on a runtime of several threads, large work is done beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn large_writes_and_long_lists_are_answered_from_beside_the_runtime() {
+    let requests = tokio::spawn(async {
+        let server = Server::start().await;
+        let data: serde_json::Map<String, Value> = (0..20_000).map(|n| (format!("k{n}"), json!("v"))).collect();
+        server.post(CONFIGMAPS, config_map("large", Value::Object(data))).await.expect(201);
+        let path = format!("{CONFIGMAPS}/large");
+        let patch = json!([{"op": "replace", "path": "/data/k7", "value": "w"}]);
+        let patched = server.patch(&path, "application/json-patch+json", patch).await.expect(200);
+        assert_eq!(patched["data"]["k7"], "w");
+        for number in 0..600 {
+            server.post(CONFIGMAPS, config_map(&format!("c{number}"), json!({}))).await.expect(201);
+        }
+        let list = server.get(CONFIGMAPS).await.expect(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), 601);
+    });
+    requests.await.unwrap();
+}

@@ -8,6 +8,7 @@ use wasmk_api::write::applied_scale;
 use wasmk_api::{Cause, Reason, Status};
 
 use crate::authz::{self, Attributes, What};
+use crate::heavy::is_large;
 use crate::request::{WriteOptions, invalid_options};
 use crate::rest::document::place;
 use crate::rest::modify::{Change, modify};
@@ -54,7 +55,7 @@ pub(super) async fn apply(
         }
     }
     let applied = |current: &Value| applier.apply(Some(current), &config);
-    modify(call, part, &options, Change { make: &applied, records_fields: true }).await
+    modify(call, part, &options, Change { make: &applied, records_fields: true, is_large: is_large(&config) }).await
 }
 
 fn check_creatable(call: &Call, config: &Value, named: bool) -> Result<(), Status> {
