@@ -10,7 +10,7 @@
 //!
 //! let store = Client::to("guestbook-store"); // http://guestbook-store, a Service of this namespace
 //! let entries: Vec<Entry> = store.get("/entries").send().await?.json().await?;
-//! let entry: Entry = store.post("/entries").json(&new).timeout(Duration::from_secs(2)).send().await?.ok()?.json().await?;
+//! let entry: Entry = store.post("/entries").json(&new).timeout(Duration::from_secs(2)).send().await?.json().await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -13,9 +13,9 @@ pub(crate) fn lint() -> Result<()> {
     run(guests(&["clippy", "--workspace"]).args(targets).args(["--", "-D", "warnings"]))
 }
 
-/// The SDK's unit tests. Its programs, `sdk/examples`, are run by tests/e2e.
-pub(crate) fn tests() -> Command {
-    guests(&["test", "--package", "wasmk-sdk", "--lib", "--no-fail-fast"])
+/// The SDK's unit tests and the code in its documentation. Its programs, `sdk/examples`, are run by tests/e2e.
+pub(crate) fn tests() -> [Command; 2] {
+    ["--lib", "--doc"].map(|kind| guests(&["test", "--package", "wasmk-sdk", kind, "--no-fail-fast"]))
 }
 
 fn guests(arguments: &[&str]) -> Command {

@@ -62,7 +62,7 @@ fn tests() -> Result<()> {
     let (mut passed, mut failed) = (0, 0);
     let mut ends = Vec::new();
     let own = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    for mut command in [crate::guests::tests(), own] {
+    for mut command in crate::guests::tests().into_iter().chain([own]) {
         let mut child = command.stdout(Stdio::piped()).spawn().context("start cargo test")?;
         let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
         for line in output.lines() {

@@ -19,7 +19,10 @@ const READY: &str = "/readyz";
 /// fn app() -> Router {
 ///     let health = Health::new()
 ///         .check("settings", async || Ok(Config::from_env().load::<Settings>().map(drop)?))
-///         .check("store", async || Client::to("store").get("/readyz").send().await?.ok().map(drop));
+///         .check("store", async || {
+///             Client::to("store").get("/readyz").send().await?.ok().await?;
+///             Ok(())
+///         });
 ///     Router::new().merge(health.routes())
 /// }
 /// ```
