@@ -18,6 +18,14 @@ pub(super) fn prune(schema: &Schema, value: &mut Value, is_resource: bool) -> Ve
     pruned
 }
 
+/// As [`prune`], for the default of a schema; that of an embedded resource has metadata to look at.
+pub(super) fn prune_default(schema: &Schema, value: &mut Value) -> Vec<String> {
+    let mut pruned = Vec::new();
+    let mut pruner = Pruner { pruned: &mut pruned, room: PATHS_BYTES_MAX };
+    pruner.visit(Some(schema), value, "default", schema.embedded_resource);
+    pruned
+}
+
 /// Whether [`prune`] would take something out of an object; what its embedded resources say in their metadata was looked
 /// at when they came.
 pub(super) fn would_prune(schema: &Schema, object: &Value) -> bool {

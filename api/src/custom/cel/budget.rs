@@ -32,8 +32,8 @@ const SMALL_PATTERN_BYTES: usize = 64 * 1024;
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 /// Of a value that an expression makes: more than any object may hold.
 pub(super) const MADE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// What a value takes beside its text.
-const VALUE_BYTES: u64 = 32;
+/// What a value takes beside its text, in memory and in the time to make it.
+const VALUE_BYTES: u64 = 64;
 
 /// The function that stands around the range of every comprehension. Nobody can name it: it is no identifier.
 pub(super) const SPEND: &str = "@spend";

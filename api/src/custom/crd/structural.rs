@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::rules;
 use crate::Cause;
-use crate::custom::prune::prune;
+use crate::custom::prune::prune_default;
 use crate::custom::schema::{Pattern, Schema};
 use crate::custom::validate as values;
 use crate::field::{Faults, Field, join};
@@ -246,7 +246,7 @@ fn defaults(schema: &Field, parsed: &Schema, faults: &mut Faults) {
     let default = schema.get("default");
     if parsed.default.is_some() {
         let mut pruned = default.value.clone();
-        if !prune(parsed, &mut pruned, parsed.embedded_resource).is_empty() {
+        if !prune_default(parsed, &mut pruned).is_empty() {
             faults.invalid(&default, "must not have unknown fields");
         }
         for cause in values::validate(parsed, default.value, None) {

@@ -145,6 +145,12 @@ fn schemas_are_structural() {
         expect![[r#"….properties[x].default: Invalid value: "integer":  in body must be of type string: "integer""#]],
     );
     check_schema(
+        "{type: object, x-kubernetes-embedded-resource: true, x-kubernetes-preserve-unknown-fields: true, default: {apiVersion: v1, kind: Pod, metadata: {b: 1}}}",
+        expect![[
+            r#"….properties[x].default: Invalid value: {"apiVersion":"v1","kind":"Pod","metadata":{"b":1}}: must not have unknown fields"#
+        ]],
+    );
+    check_schema(
         "{type: object, default: {b: 1}, properties: {a: {type: string}}}",
         expect![[r#"….properties[x].default: Invalid value: {"b":1}: must not have unknown fields"#]],
     );
