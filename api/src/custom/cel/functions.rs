@@ -104,8 +104,7 @@ fn env() -> Result<Env, DeclarationError> {
     env.add_member_overload("sum", "list.sum()", LIST_TYPE, vec![], sum)?;
     env.add_member_overload("min", "list.min()", LIST_TYPE, vec![], |args| extreme(args, "min", |a, b| a < b))?;
     env.add_member_overload("max", "list.max()", LIST_TYPE, vec![], |args| extreme(args, "max", |a, b| a > b))?;
-    let searches: [(&str, for<'b, 'v> fn(Arguments<'b, 'v>) -> Answer<'b, 'v>); 2] =
-        [("indexOf", search::index_of), ("lastIndexOf", search::last_index_of)];
+    let searches: [(&str, Function); 2] = [("indexOf", search::index_of), ("lastIndexOf", search::last_index_of)];
     for (name, function) in searches {
         for (target, arguments) in
             [(LIST_TYPE, vec![DYN_TYPE]), (STRING_TYPE, vec![STRING_TYPE]), (STRING_TYPE, vec![STRING_TYPE, INT_TYPE])]
@@ -130,6 +129,7 @@ fn env() -> Result<Env, DeclarationError> {
 
 pub(super) type Arguments<'b, 'v> = Vec<CowVal<'b, 'v>>;
 pub(super) type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+type Function = for<'b, 'v> fn(Arguments<'b, 'v>) -> Answer<'b, 'v>;
 
 fn is_sorted<'b, 'v>(args: Arguments<'b, 'v>) -> Answer<'b, 'v> {
     let items = list(&args)?;
