@@ -38,7 +38,7 @@ pub(crate) enum Verb {
     Server(verbs::server::Server),
     /// Run a node of a cluster
     Agent(verbs::agent::Agent),
-    /// Compile an app to wasm and store it as an image
+    /// Build an image from a Dockerfile or from a project's sources
     Build(verbs::build::Build),
     /// List the images of this machine
     Images(verbs::image::Images),
@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Logout(verbs::image::Logout),
     /// The commands about images, as in Docker
     Image(verbs::image::Image),
+    /// Write a project to begin with
+    New(verbs::new::New),
     /// Turn wasm into native code; run by nodes
     #[command(hide = true)]
     CompileGuest(verbs::compile::CompileGuest),

@@ -16,6 +16,7 @@ pub(crate) mod get;
 pub(crate) mod image;
 pub(crate) mod label;
 pub(crate) mod logs;
+pub(crate) mod new;
 pub(crate) mod patch;
 mod pods;
 pub(crate) mod port_forward;
@@ -67,6 +68,7 @@ async fn dispatch(args: Cli) -> Result<ExitCode> {
         Verb::Login(verb) => verb.run().await?,
         Verb::Logout(verb) => verb.run()?,
         Verb::Image(verb) => verb.run(&global).await?,
+        Verb::New(verb) => verb.run()?,
         Verb::CompileGuest(verb) => verb.run()?,
         Verb::Get(verb) => verb.run(&global).await?,
         Verb::Describe(verb) => verb.run(&global).await?,

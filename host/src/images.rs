@@ -179,7 +179,7 @@ fn broken(error: &UnpackError) -> ImageError {
 }
 
 /// An error with its causes, as far as they say something new.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -13,6 +13,7 @@
 //! Deliberately absent: decisions about pods (`wasmk-agent`), routing (`wasmk-network`), limits (`wasmk-runtime`).
 
 mod api;
+mod build;
 mod config;
 mod container;
 mod exec;
@@ -27,14 +28,19 @@ mod program;
 mod replica;
 mod tables;
 
+pub use build::{FetchImage, build_dockerfile, store_built};
 pub use config::{NodeConfig, NodeError};
 pub use identity::{Identity, IdentityError};
 pub use images::KubeTransport;
 pub use join::{JoinError, JoinRequest, join};
 pub use node::Node;
+pub use wasmk_build::{
+    BuildError, BuiltImage, BuiltModule, DockerfileBuild, DockerfileError, InvalidPlatform, NewProjectError, Platform,
+    TEMPLATES, build_project, find_dockerfile, new_project,
+};
 pub use wasmk_images::{
-    Blobs, BuildError, BuiltModule, Digest, ImageDetails, ImageStore, LayerDetails, LoadError, Loaded, Login,
-    LoginError, OpenStoreError, PullError, PushError, Reference, Registries, Registry, Removed, Step, StoredImage,
-    build, check_login, load, pull_from, push, push_to, registry, registry_key, save, store_module,
+    Blobs, Digest, ImageDetails, ImageStore, LayerDetails, LoadError, Loaded, Login, LoginError, OpenStoreError,
+    PullError, PushError, Reference, Registries, Registry, Removed, Step, StoredImage, check_login, load, pull_from,
+    push, push_to, registry, registry_key, save, store_module,
 };
 pub use wasmk_runtime::{CompileError, GuestInfo, GuestKind, InspectError, compile_main as compile_guest, inspect};

@@ -101,6 +101,9 @@ fn guest_spec(spec: ContainerSpec, network: Arc<PodGuestNetwork>) -> wasmk_runti
     };
     guest.memory_bytes_max = spec.memory_bytes_max;
     guest.cpu_millis_max = spec.cpu_millis_max;
+    if let Some(count) = spec.requests_per_instance {
+        guest.requests.per_instance_max = count.get();
+    }
     let on_fault = spec.on_fault;
     guest.on_fault = Arc::new(move |fault| {
         let out_of_memory = fault.kind == FaultKind::OutOfMemory;

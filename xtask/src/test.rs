@@ -1,4 +1,5 @@
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ pub(crate) struct Test {
 }
 
 /// Programs that tests use as real clients or to make networks, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("kubectl", "kubernetes-client"),
     ("curl", "curl"),
     ("python3", "python3"),
@@ -22,7 +23,11 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("docker-registry", "docker-registry"),
     ("htpasswd", "apache2-utils"),
     ("skopeo", "skopeo"),
+    ("clang", "clang"),
+    ("wasm-ld", "lld"),
 ];
+/// What builds the sample app in C finds there, with the Debian packages that bring it.
+const HEADERS: (&str, [&str; 2]) = ("/usr/include/wasm32-wasi/stdio.h", ["wasi-libc", "libclang-rt-dev-wasm32"]);
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
@@ -42,8 +47,11 @@ impl Test {
 }
 
 fn install_programs() -> Result<()> {
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !exists(program)).map(|(_, package)| *package).collect();
+    if !Path::new(HEADERS.0).exists() && std::env::var_os("WASI_SDK_PATH").is_none() {
+        missing.extend(HEADERS.1);
+    }
     if missing.is_empty() {
         return Ok(());
     }

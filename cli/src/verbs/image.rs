@@ -25,6 +25,7 @@ pub(crate) use list::Images;
 pub(crate) use login::{Login, Logout};
 pub(crate) use remove::{Prune, Rmi};
 pub(crate) use tag::Tag;
+pub(super) use transfer::pull;
 pub(crate) use transfer::{Pull, Push};
 
 #[derive(Args)]
@@ -80,13 +81,13 @@ impl Image {
 }
 
 /// The images of this machine.
-struct Local {
+pub(super) struct Local {
     data_dir: PathBuf,
-    store: Arc<ImageStore>,
+    pub(super) store: Arc<ImageStore>,
 }
 
 impl Local {
-    fn open() -> Result<Self> {
+    pub(super) fn open() -> Result<Self> {
         let data_dir = super::data_dir(None)?;
         let store = Arc::new(ImageStore::open(data_dir.join("images"))?);
         Ok(Self { data_dir, store })

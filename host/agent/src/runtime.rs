@@ -1,5 +1,6 @@
 //! What the agent asks of the wasm runtime; the host implements it.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -105,6 +106,8 @@ pub struct ContainerSpec {
     pub memory_bytes_max: Option<u64>,
     /// `resources.limits.cpu`.
     pub cpu_millis_max: Option<u64>,
+    /// How many requests one instance of a handler serves, one after another; each has one of its own by default.
+    pub requests_per_instance: Option<NonZeroU32>,
     /// Where output goes: the runtime writes a trap's message and backtrace there, too.
     pub logs: LogSink,
     /// Hears of each fault that ends one request of a handler, but not the container.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// What an image says about itself. What is not known is left out.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ImageConfig {
     /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     pub architecture: String,
     pub os: String,
@@ -45,21 +47,32 @@ pub struct RunConfig {
 #[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 pub struct Empty {}
 
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RootFs {
+    r#type: String,
     /// Digests of the layers as they are before compression.
     pub diff_ids: Vec<String>,
 }
 
+impl RootFs {
+    /// The only type that there is.
+    pub fn of_layers(diff_ids: Vec<String>) -> Self {
+        Self { r#type: "layers".to_owned(), diff_ids }
+    }
+}
+
 /// A step by which the image was made.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct HistoryEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     pub created_by: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub comment: String,
     /// It made no layer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
 }
 

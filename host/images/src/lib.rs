@@ -1,26 +1,27 @@
-//! Images of wasm guests: names, a content-addressed store, the cluster's registry, transfer, and building from source.
+//! Images of wasm guests: names, a content-addressed store, the cluster's registry, and transfer.
 //!
 //! [`ImageStore`] is a directory of blobs by digest, with names that point at manifests; several processes may use one at
 //! once. [`registry`] serves it by the OCI distribution protocol, [`pull`] and [`push`] transfer images between a
-//! store and a registry, [`ImageStore::unpack`] makes one ready to run, [`build`] compiles a project.
+//! store and a registry, [`ImageStore::unpack`] makes one ready to run.
 //!
 //! What is outside of the cluster is reached as [`Registries`] says; [`save`] and [`load`] write and read archives.
 //!
 //! Two formats are read: the wasm OCI artifact of the CNCF (one layer `application/wasm`), and the Docker-style image
-//! whose layers hold a file system with a wasm file as its entrypoint. The first one is what [`store_module`] writes.
+//! whose layers hold a file system with a wasm file as its entrypoint. [`store_module`] writes the first, [`store_file_system`]
+//! the second.
 //!
 //! Names that nobody needs any longer go by [`ImageStore::remove`], what they led to by [`ImageStore::collect_garbage`].
 //!
 //! Invariants: a blob is only ever seen whole and with the digest that names it; a name points at a manifest whose
 //! blobs are there; what comes from outside is bounded in size and cannot leave its directory.
 //!
-//! Deliberately absent: who may use the registry (whoever mounts it decides), and running anything but `cargo`.
+//! Deliberately absent: who may use the registry (whoever mounts it decides), and making what is stored (`wasmk-build`).
 
 mod archive;
 mod blocking;
-mod build;
 mod config;
 mod digest;
+mod file_system;
 mod listing;
 mod manifest;
 mod reference;
@@ -31,9 +32,9 @@ mod transfer;
 mod unpack;
 
 pub use archive::{LoadError, Loaded, SaveError, load, save};
-pub use build::{BuildError, BuiltModule, build};
-pub use config::{HistoryEntry, ImageConfig, RunConfig};
+pub use config::{Empty, HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{Digest, InvalidDigest};
+pub use file_system::{FileSystemImage, ImageLayer, LayerSource, store_file_system};
 pub use listing::{ImageDetails, LayerDetails, StoredImage};
 pub use manifest::{InvalidManifest, Manifest, store_module};
 pub use reference::{InvalidReference, Reference};

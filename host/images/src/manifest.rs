@@ -176,6 +176,6 @@ pub fn store_module(
     store.put_manifest(&reference.full_repository(), reference.tag.as_deref(), &to_bytes(&manifest))
 }
 
-fn to_bytes(value: &Value) -> Vec<u8> {
+pub(crate) fn to_bytes(value: &Value) -> Vec<u8> {
     serde_json::to_vec(value).expect("JSON values always encode")
 }

@@ -133,6 +133,16 @@ impl ImageStore {
         write_atomically(&self.program_mark(digest), wasm.as_str().as_bytes())
     }
 
+    /// The files of an image, whether it can be run or not: others may be built from it. Verifies what it unpacks.
+    pub fn unpack_files(&self, digest: &Digest) -> Result<PathBuf, UnpackError> {
+        let (manifest, _) = self.manifest(digest)?;
+        let rootfs = self.rootfs_path(digest);
+        if !rootfs.is_dir() {
+            self.unpack_layers(&manifest, &rootfs)?;
+        }
+        Ok(rootfs)
+    }
+
     /// What an image says about itself.
     pub(crate) fn config(&self, manifest: &Manifest) -> Result<ImageConfig, UnpackError> {
         let Some(descriptor) = &manifest.config else { return Ok(ImageConfig::default()) };

@@ -126,6 +126,7 @@ impl Cluster {
         let mut command = Command::new(wasmk_binary());
         command.args(arguments).current_dir(repository());
         command.env("WASMK_DATA", self.data_dir()).env("KUBECONFIG", self.kubeconfig());
+        with_guest_tools(&mut command);
         command
     }
 
@@ -230,4 +231,19 @@ fn spawn(verb: &str, arguments: &[String], dir: &Path, name: &str) -> Process {
 fn fresh() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// `cargo xtask test` fetches what builds guests in other languages into `target/clients`.
+fn with_guest_tools(command: &mut Command) {
+    let binary = wasmk_binary();
+    let Some(clients) = binary.ancestors().nth(2).map(|target| target.join("clients")) else { return };
+    let python = clients.join("componentize-py");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain([python.join("bin"), clients.join("bin")]);
+    if let Ok(path) = std::env::join_paths(dirs) {
+        command.env("PATH", path);
+    }
+    if python.is_dir() {
+        command.env("PYTHONPATH", python);
+    }
 }

@@ -101,6 +101,50 @@ fn notes_are_written_with_the_secrets_token() {
     assert_eq!(get(&cluster.url(0, 30084, "/notes")).unwrap().text(), r#"["shopping"]"#);
 }
 
+/// Twins of the Rust samples, built by the tools of their languages.
+#[test]
+fn hello_js_counts_the_requests_of_an_instance() {
+    hello_in("hello-js", 30086, "You've hit hello-js-");
+}
+
+#[test]
+fn hello_python_counts_the_requests_of_an_instance() {
+    hello_in("hello-python", 30085, "Hello from hello-python-");
+}
+
+#[track_caller]
+fn hello_in(name: &str, port: u16, greeting: &str) {
+    let cluster = Cluster::up();
+    cluster.build(name, &format!("{name}:v1"));
+    cluster.wasmk(&["apply", "-f", &format!("manifests/{name}.yaml")]);
+    // An engine of some megabytes is compiled first.
+    cluster.wasmk(&["rollout", "status", &format!("deploy/{name}"), "--timeout", "600s"]);
+    let url = cluster.url(0, port, "/");
+    eventually(Duration::from_secs(60), || {
+        let answer = cluster.get_ok(&url).text();
+        let counted = answer.lines().find_map(|line| line.strip_prefix("requests: ")?.parse::<u32>().ok());
+        assert!(answer.starts_with(greeting) && answer.contains("version: v1"), "{answer}");
+        // Two replicas with an instance or more each: one of them is called again.
+        if counted.is_some_and(|count| count > 1) { Ok(()) } else { Err(answer) }
+    });
+    assert!(cluster.wasmk(&["logs", &format!("deploy/{name}")]).contains('/'));
+}
+
+#[test]
+fn worker_c_keeps_its_exit_code() {
+    let cluster = Cluster::up();
+    cluster.build("worker-c", "worker-c:v1");
+    cluster.wasmk(&["apply", "-f", "manifests/worker-c.yaml"]);
+    cluster.wasmk(&["wait", "pod/worker-c", "--for=jsonpath={.status.phase}=Succeeded", "--timeout", "60s"]);
+    assert_eq!(cluster.wasmk(&["logs", "worker-c"]), "wrote /data/report.txt, sum 500500\n");
+    cluster.apply("{apiVersion: v1, kind: Pod, metadata: {name: lost}, spec: {restartPolicy: Never, containers: [{name: w, image: 'worker-c:v1', args: [/nowhere]}]}}").ok();
+    cluster.wasmk(&["wait", "pod/lost", "--for=jsonpath={.status.phase}=Failed", "--timeout", "60s"]);
+    let pod = cluster.items("pod/lost").remove(0);
+    let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
+    assert!(ended["exitCode"] == 2, "{ended}");
+    assert!(cluster.wasmk(&["logs", "lost"]).contains("read /nowhere: "));
+}
+
 /// Sends a line and answers the pod's name that comes back before it.
 fn echo(address: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;

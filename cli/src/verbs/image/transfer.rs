@@ -82,7 +82,12 @@ impl Push {
 
 /// Brings an image here. One without a registry is the cluster's, and where that has none of the name, the default
 /// registry's.
-async fn pull(global: &Global, local: &Local, image: &Reference, progress: &Blobs) -> Result<Digest> {
+pub(in crate::verbs) async fn pull(
+    global: &Global,
+    local: &Local,
+    image: &Reference,
+    progress: &Blobs,
+) -> Result<Digest> {
     let registries = local.registries();
     let default = registries.default_registry()?;
     let host = match (&image.registry, &default) {

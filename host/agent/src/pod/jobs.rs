@@ -1,5 +1,6 @@
 //! Carrying out actions.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -277,6 +278,7 @@ impl Context {
             let limits = spec.resources.as_ref()?.limits.as_ref()?;
             wasmk_api::Quantity::parse(&limits.get(resource)?.0).ok().filter(|quantity| !quantity.is_zero())
         };
+        let requests_per_instance = requests_per_instance(&self.pod).map_err(MakeError::Config)?;
         let made = ContainerSpec {
             container: container.to_owned(),
             argv: env::command_line(spec, image, &env),
@@ -287,6 +289,7 @@ impl Context {
             ports: tcp_ports(spec),
             memory_bytes_max: limit("memory").map(|quantity| quantity.units().unsigned_abs()),
             cpu_millis_max: limit("cpu").map(|quantity| quantity.milli().unsigned_abs()),
+            requests_per_instance,
             logs,
             on_fault: self.on_fault(container),
             pod: identity,
@@ -374,4 +377,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// The annotation of a pod whose guests may keep state from one request to the next, or start too slowly to do so for each.
+const REQUESTS_PER_INSTANCE: &str = "wasmk.dev/requests-per-instance";
+
+fn requests_per_instance(pod: &Pod) -> Result<Option<NonZeroU32>, ConfigError> {
+    let Some(text) = pod.metadata.annotations.as_ref().and_then(|all| all.get(REQUESTS_PER_INSTANCE)) else {
+        return Ok(None);
+    };
+    let wanted =
+        || ConfigError(format!("metadata.annotations[{REQUESTS_PER_INSTANCE}]: {text:?} is no number from 1 on"));
+    text.parse().map(Some).map_err(|_| wanted())
 }

@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use wasmk_images::{BuildError, build};
+use wasmk_build::{BuildError, build_project};
+
+fn build(path: &Path) -> Result<wasmk_build::BuiltModule, BuildError> {
+    build_project(path, &|_| {})
+}
 
 fn project(manifest: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -45,7 +49,7 @@ fn what_cannot_be_built_says_why() {
     let dir = project("[workspace]\nmembers = []\n");
     assert!(message(dir.path()).contains("workspace"), "{}", message(dir.path()));
     let empty = tempfile::tempdir().unwrap();
-    assert!(message(empty.path()).contains("no Cargo.toml"));
+    assert!(message(empty.path()).contains("no Wasmfile, Dockerfile, Cargo.toml"));
     let missing = empty.path().join("nowhere");
     assert!(matches!(build(&missing), Err(BuildError::Missing(path)) if path == missing));
     let text = empty.path().join("app.wasm");

@@ -4,57 +4,20 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A wasm file, and for which system it was made.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BuiltModule {
-    pub wasm: PathBuf,
-    /// `wasip1` or `wasip2`, as an image's configuration says it.
-    pub os: String,
-}
+use super::BuiltModule;
+use super::error::BuildError;
+use super::tool::Tool;
 
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error("{0} does not exist")]
-    Missing(PathBuf),
-    #[error("{0} is no Cargo project and no .wasm file: it has no Cargo.toml")]
-    Unknown(PathBuf),
-    #[error("{} is no wasm binary", .0.display())]
-    NotWasm(PathBuf),
-    #[error("cargo is not installed: get Rust from https://rustup.rs")]
-    NoCargo(#[source] std::io::Error),
-    #[error("install the target {target}: run `rustup target add {target}`")]
-    NoTarget { target: String },
-    #[error("{0} failed; its own messages are above")]
-    Failed(String),
-    #[error("read {path}: {why}")]
-    Metadata { path: PathBuf, why: String },
-    #[error(
-        "{path} builds no program for {target}: it needs a binary (src/main.rs), or a library of crate type cdylib"
-    )]
-    NoProgram { path: PathBuf, target: String },
-    #[error("{path} builds several programs ({names}); name one as package.metadata.wasmk.bin in its Cargo.toml")]
-    SeveralPrograms { path: PathBuf, names: String },
-}
-
-/// Compiles what is at `path`: a Cargo project (for wasm32-wasip2, or what `package.metadata.wasmk.target` says), or takes a
-/// `.wasm` file as it is. The tools' own output goes to stderr. Blocks.
-pub fn build(path: &Path) -> Result<BuiltModule, BuildError> {
-    if !path.exists() {
-        return Err(BuildError::Missing(path.to_owned()));
-    }
-    if path.is_file() {
-        return ready_made(path);
-    }
-    let manifest = path.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(BuildError::Unknown(path.to_owned()));
-    }
-    let manifest = manifest.canonicalize().unwrap_or(manifest);
+/// Builds for wasm32-wasip2, or what `package.metadata.wasmk.target` says; where nobody says and the toolchain has no
+/// wasm32-wasip2, for wasm32-wasip1.
+pub(super) fn build(project: &Path, say: &dyn Fn(&str)) -> Result<BuiltModule, BuildError> {
+    let manifest = project.join("Cargo.toml");
     let settings = Settings::read(&manifest)?;
-    ensure_target(path, &settings.target)?;
-    let programs = compile(&manifest, &settings)?;
-    let os = settings.target.trim_start_matches("wasm32-").to_owned();
-    let nothing = || BuildError::NoProgram { path: path.to_owned(), target: settings.target.clone() };
+    let target = choose_target(project, settings.target.as_deref(), say)?;
+    say(&format!("cargo build --release --target {target}"));
+    let programs = compile(&manifest, &settings, &target)?;
+    let os = target.trim_start_matches("wasm32-").to_owned();
+    let nothing = || BuildError::NoProgram { path: project.to_owned(), target: target.clone() };
     match (settings.bin.as_deref(), programs.as_slice()) {
         (_, []) => Err(nothing()),
         (None, [(_, wasm)]) => Ok(BuiltModule { wasm: wasm.clone(), os }),
@@ -64,25 +27,40 @@ pub fn build(path: &Path) -> Result<BuiltModule, BuildError> {
         }
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
-            Err(BuildError::SeveralPrograms { path: path.to_owned(), names: names.join(", ") })
+            Err(BuildError::SeveralPrograms { path: project.to_owned(), names: names.join(", ") })
         }
     }
 }
 
-/// A file that is taken as it is, if it begins as a wasm binary does.
-fn ready_made(path: &Path) -> Result<BuiltModule, BuildError> {
-    let mut magic = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
-    if read.is_err() || magic != *b"\0asm" {
-        return Err(BuildError::NotWasm(path.to_owned()));
+fn choose_target(project: &Path, wanted: Option<&str>, say: &dyn Fn(&str)) -> Result<String, BuildError> {
+    let target = wanted.unwrap_or(TARGETS[0]);
+    match (ensure_target(project, target), wanted) {
+        (Ok(()), _) => Ok(target.to_owned()),
+        (Err(BuildError::NoTarget { .. }), None) if ensure_target(project, TARGETS[1]).is_ok() => {
+            say(&format!("this toolchain has no {target}; building for {}", TARGETS[1]));
+            Ok(TARGETS[1].to_owned())
+        }
+        (Err(error), _) => Err(error),
     }
-    Ok(BuiltModule { wasm: path.to_owned(), os: os_of(path) })
+}
+
+/// Best first.
+const TARGETS: [&str; 2] = ["wasm32-wasip2", "wasm32-wasip1"];
+
+const CARGO: Tool = Tool { program: "cargo", what: "a Cargo project", install: "get Rust from https://rustup.rs" };
+
+/// Why a program could not be started.
+fn not_run(source: std::io::Error) -> BuildError {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => CARGO.missing(),
+        _ => BuildError::Run { program: CARGO.program.to_owned(), source },
+    }
 }
 
 /// `[package.metadata.wasmk]` of a project.
 struct Settings {
     package: String,
-    target: String,
+    target: Option<String>,
     bin: Option<String>,
 }
 
@@ -94,7 +72,7 @@ impl Settings {
             .args(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"])
             .arg(manifest)
             .stderr(Stdio::inherit());
-        let output = command.output().map_err(BuildError::NoCargo)?;
+        let output = command.output().map_err(not_run)?;
         if !output.status.success() {
             return Err(BuildError::Failed("cargo metadata".to_owned()));
         }
@@ -112,29 +90,25 @@ impl Settings {
         let own = &package["metadata"]["wasmk"];
         Ok(Self {
             package: package["name"].as_str().unwrap_or_default().to_owned(),
-            target: own["target"].as_str().unwrap_or("wasm32-wasip2").to_owned(),
+            target: own["target"].as_str().map(str::to_owned),
             bin: own["bin"].as_str().map(str::to_owned),
         })
     }
 }
 
 /// Runs the compiler; answers the programs that it made, by name.
-fn compile(manifest: &Path, settings: &Settings) -> Result<Vec<(String, PathBuf)>, BuildError> {
+fn compile(manifest: &Path, settings: &Settings, target: &str) -> Result<Vec<(String, PathBuf)>, BuildError> {
     let mut command = cargo(manifest);
     command.args(["build", "--release", "--message-format=json-render-diagnostics", "--package", &settings.package]);
-    command.args(["--target", &settings.target, "--manifest-path"]).arg(manifest);
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(BuildError::NoCargo)?;
+    command.args(["--target", target, "--manifest-path"]).arg(manifest);
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(not_run)?;
     let messages = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
     let programs = messages
         .map_while(Result::ok)
         .filter_map(|line| program(&serde_json::from_str(&line).ok()?, manifest))
         .collect();
-    let status = child.wait().map_err(BuildError::NoCargo)?;
-    if status.success() {
-        Ok(programs)
-    } else {
-        Err(BuildError::Failed(format!("cargo build for {}", settings.target)))
-    }
+    let status = child.wait().map_err(not_run)?;
+    if status.success() { Ok(programs) } else { Err(BuildError::Failed(format!("cargo build for {target}"))) }
 }
 
 /// A module of the package itself; libraries that it depends on may make some too.
@@ -155,8 +129,7 @@ fn ensure_target(project: &Path, target: &str) -> Result<(), BuildError> {
         command.current_dir(project).stdin(Stdio::null());
         command
     };
-    let output =
-        tool("rustc").args(["--print", "target-libdir", "--target", target]).output().map_err(BuildError::NoCargo)?;
+    let output = tool("rustc").args(["--print", "target-libdir", "--target", target]).output().map_err(not_run)?;
     let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && Path::new(&libraries).is_dir() {
         return Ok(());
@@ -175,13 +148,4 @@ fn cargo(manifest: &Path) -> Command {
     }
     command.stdin(Stdio::null());
     command
-}
-
-/// A component is WASI 0.2 or later, a module WASI 0.1: the two differ in the eighth byte.
-fn os_of(wasm: &Path) -> String {
-    let mut header = [0; 8];
-    let is_component =
-        std::fs::File::open(wasm).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header)).is_ok()
-            && header[6] == 1;
-    if is_component { "wasip2" } else { "wasip1" }.to_owned()
 }
