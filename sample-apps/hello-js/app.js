@@ -5,8 +5,8 @@
 //     response.end(`You've hit ${os.hostname()}\n`);
 //   }).listen(8080);
 //
-// Here nobody listens: the node calls the handler. How often an instance is called before another takes its place is the
-// pod's annotation `wasmk.dev/requests-per-instance`; without it each request has an instance, and a count, of its own.
+// Here nobody listens: the node calls the handler. Each request has an instance, and a count, of its own: the engine answers
+// one `fetch` event in its life.
 import { getEnvironment } from "wasi:cli/environment@0.2.10";
 
 let count = 0;
