@@ -55,6 +55,7 @@ reasons! {
     NodeGone,
     NeverScheduled,
     TooManyFinishedPods,
+    RemovedWhenEnded,
     EventExpired,
     // Namespace
     NamespaceDeletion,
