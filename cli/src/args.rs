@@ -66,26 +66,6 @@ pub(crate) enum Verb {
     Image(verbs::image::Image),
     /// Write a project to begin with
     New(verbs::new::New),
-    /// Build and run a project, again with each change of its sources
-    Dev(verbs::dev::Dev),
-    /// Say what a wasm file or an image is and needs, or what a field of the API means
-    Explain(verbs::explain::Explain),
-    /// Run an image as a container, as `docker run` does
-    Run(verbs::run::Run),
-    /// List containers
-    Ps(verbs::ps::Ps),
-    /// Start containers that were created or have ended
-    Start(verbs::containers::Start),
-    /// Stop containers; they stay, with their logs
-    Stop(verbs::containers::Stop),
-    /// Stop containers and start them again
-    Restart(verbs::containers::Restart),
-    /// Stop containers at once
-    Kill(verbs::containers::Kill),
-    /// Remove containers
-    Rm(verbs::containers::Rm),
-    /// Show where the ports of a container are open
-    Port(verbs::containers::Port),
     /// Turn wasm into native code; run by nodes
     #[command(hide = true)]
     CompileGuest(verbs::compile::CompileGuest),
@@ -95,7 +75,7 @@ pub(crate) enum Verb {
     Describe(verbs::describe::Describe),
     /// Create or change objects from files
     Apply(verbs::apply::Apply),
-    /// Create objects from files, or a container without starting it; an existing one is an error
+    /// Create objects from files; an existing one is an error
     Create(verbs::apply::Create),
     /// Delete objects by file, name or label
     Delete(verbs::delete::Delete),
@@ -123,7 +103,7 @@ pub(crate) enum Verb {
     Label(verbs::label::Label),
     /// Set or remove annotations
     Annotate(verbs::label::Annotate),
-    /// Wait for a condition of objects, or for the end of a container
+    /// Wait for a condition of objects
     Wait(verbs::wait::Wait),
     /// List events
     Events(verbs::events::Events),

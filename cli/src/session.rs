@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
-use bytes::Bytes;
 use futures::{AsyncBufReadExt, Stream, StreamExt, TryStreamExt};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, Response};
@@ -99,14 +98,6 @@ impl Session {
         Ok(body.into_async_read().lines().map_err(anyhow::Error::from))
     }
 
-    /// A stream of bytes, piece by piece as it comes.
-    pub(crate) async fn bytes(&self, path: &str) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
-        let request = Request::builder().method(Method::GET).uri(path).header(ACCEPT, "*/*").body(Body::empty())?;
-        let response = self.client.send(request).await?;
-        let response = if response.status().is_success() { response } else { return Err(refusal(response).await) };
-        Ok(response.into_body().into_data_stream().map_err(|error| std::io::Error::other(error).into()))
-    }
-
     async fn send(&self, request: Request<Body>) -> Result<(u16, Value)> {
         let response = self.client.send(request).await?;
         for warning in response.headers().get_all("warning").iter().filter_map(|value| value.to_str().ok()) {
@@ -153,7 +144,7 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     if ["Connection refused", "connection refused", "tcp connect error"].iter().any(|sign| text.contains(sign)) {
         return format!(
-            "error: the API server does not answer: {text}\nIs the cluster running? Start one with `wasmk up -d`, or name another by --kubeconfig."
+            "error: the API server does not answer: {text}\nIs the cluster running? Start one with `wasmk up`, or name another by --kubeconfig."
         );
     }
     format!("error: {text}")
@@ -184,6 +175,6 @@ fn kubeconfig_path(global: &Global) -> Result<PathBuf> {
     let found = candidates.iter().find(|path| path.is_file()).cloned();
     found.with_context(|| {
         let list: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
-        format!("no kubeconfig at {}; start a cluster with `wasmk up -d`", list.join(" or "))
+        format!("no kubeconfig at {}; start a cluster with `wasmk up`", list.join(" or "))
     })
 }

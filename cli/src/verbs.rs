@@ -6,16 +6,12 @@ pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod compile;
 pub(crate) mod config;
-mod container;
-pub(crate) mod containers;
 pub(crate) mod cp;
 pub(crate) mod delete;
 pub(crate) mod describe;
-pub(crate) mod dev;
 pub(crate) mod edit;
 pub(crate) mod events;
 pub(crate) mod exec;
-pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod image;
 pub(crate) mod label;
@@ -25,10 +21,8 @@ pub(crate) mod patch;
 mod pods;
 pub(crate) mod port_forward;
 mod process;
-pub(crate) mod ps;
 mod remote;
 pub(crate) mod rollout;
-pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod set;
@@ -75,16 +69,6 @@ async fn dispatch(args: Cli) -> Result<ExitCode> {
         Verb::Logout(verb) => verb.run()?,
         Verb::Image(verb) => verb.run(&global).await?,
         Verb::New(verb) => verb.run()?,
-        Verb::Run(verb) => return Ok(verb.run(&global).await),
-        Verb::Dev(verb) => verb.run(&global).await?,
-        Verb::Explain(verb) => verb.run(&global).await?,
-        Verb::Ps(verb) => verb.run(&global).await?,
-        Verb::Start(verb) => return verb.run(&global).await,
-        Verb::Stop(verb) => verb.run(&global).await?,
-        Verb::Restart(verb) => verb.run(&global).await?,
-        Verb::Kill(verb) => verb.run(&global).await?,
-        Verb::Rm(verb) => verb.run(&global).await?,
-        Verb::Port(verb) => verb.run(&global).await?,
         Verb::CompileGuest(verb) => verb.run()?,
         Verb::Get(verb) => verb.run(&global).await?,
         Verb::Describe(verb) => verb.run(&global).await?,

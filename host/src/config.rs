@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use wasmk_agent::{AgentConfig, HostPaths, StartAgentError};
+use wasmk_agent::{AgentConfig, StartAgentError};
 use wasmk_images::{OpenStoreError, Registries};
 use wasmk_network::IdentityError;
 use wasmk_runtime::RuntimeError;
@@ -26,8 +26,8 @@ pub struct NodeConfig {
     pub compiler: Option<Vec<OsString>>,
     /// Pods at once.
     pub pods_max: u32,
-    /// What `hostPath` volumes may show.
-    pub host_paths: HostPaths,
+    /// `hostPath` volumes are refused outside of these directories.
+    pub host_path_roots: Vec<PathBuf>,
     /// Changes to the agent's other settings.
     pub adjust: fn(&mut AgentConfig),
 }

@@ -21,7 +21,6 @@ mod guest_network;
 mod identity;
 mod images;
 mod join;
-mod local;
 mod node;
 mod pods;
 mod problems;
@@ -34,9 +33,7 @@ pub use config::{NodeConfig, NodeError};
 pub use identity::{Identity, IdentityError};
 pub use images::KubeTransport;
 pub use join::{JoinError, JoinRequest, join};
-pub use local::{LocalImageError, local_wasm};
 pub use node::Node;
-pub use wasmk_agent::HostPaths;
 pub use wasmk_build::{
     BuildError, BuiltImage, BuiltModule, DockerfileBuild, DockerfileError, InvalidPlatform, NewProjectError, Platform,
     TEMPLATES, build_project, find_dockerfile, new_project,
@@ -46,7 +43,4 @@ pub use wasmk_images::{
     PullError, PushError, Reference, Registries, Registry, Removed, Step, StoredImage, check_login, load, pull_from,
     push, push_to, registry, registry_key, save, store_module,
 };
-pub use wasmk_runtime::{
-    CompileError, Explanation, GuestInfo, GuestKind, Import, InspectError, Needs, compile_main as compile_guest,
-    explain, inspect,
-};
+pub use wasmk_runtime::{CompileError, GuestInfo, GuestKind, InspectError, compile_main as compile_guest, inspect};

@@ -111,7 +111,7 @@ fn agent_config(config: &NodeConfig, port: u16) -> AgentConfig {
     let mut agent = AgentConfig::new(&config.name, config.ip, &config.data_dir);
     agent.node_port = port;
     agent.pods_max = config.pods_max;
-    agent.host_paths.clone_from(&config.host_paths);
+    agent.host_path_roots.clone_from(&config.host_path_roots);
     (config.adjust)(&mut agent);
     agent
 }

@@ -3,7 +3,6 @@ use clap::Args;
 use http::Method;
 use serde_json::Value;
 
-use super::container::{self, ContainerFlags, Containers};
 use super::get::is_not_found;
 use super::targets::query;
 use crate::args::Global;
@@ -40,10 +39,7 @@ pub(crate) struct Create {
     /// Print the objects as json, yaml, name or jsonpath=TEMPLATE
     #[arg(short, long)]
     output: Option<Output>,
-    #[command(flatten)]
-    flags: ContainerFlags,
-    /// Instead of files: `namespace NAME`, or IMAGE [ARGS] of a container that `wasmk start` starts
-    #[arg(trailing_var_arg = true)]
+    /// `namespace NAME`, instead of files
     what: Vec<String>,
 }
 
@@ -107,10 +103,6 @@ impl Apply {
 
 impl Create {
     pub(crate) async fn run(self, global: &Global) -> Result<()> {
-        let is_object = matches!(self.what.first().map(String::as_str), None | Some("namespace" | "ns"));
-        if !is_object && self.files.filenames.is_empty() {
-            return self.create_container(global).await;
-        }
         let session = Session::connect(global).await?;
         for manifest in self.manifests()? {
             let (resource, namespace) = place(&session, &manifest).await?;
@@ -129,14 +121,6 @@ impl Create {
         Ok(())
     }
 
-    async fn create_container(&self, global: &Global) -> Result<()> {
-        let (image, arguments) = self.what.split_first().context("say which image")?;
-        let containers = Containers::connect(global).await?;
-        let pod = containers.create(&self.flags, image, arguments, true, self.flags.removes()).await?;
-        println!("{}", container::name(&pod));
-        Ok(())
-    }
-
     fn manifests(&self) -> Result<Vec<Manifest>> {
         match self.what.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => manifest::read(&self.files),
@@ -144,7 +128,7 @@ impl Create {
                 let value = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
                 Ok(vec![Manifest { value, origin: format!("namespace {name}") }])
             }
-            _ => bail!("use `create -f FILE`, `create namespace NAME` or `create IMAGE`; flags come first"),
+            _ => bail!("use `create -f FILE` or `create namespace NAME`"),
         }
     }
 }

@@ -14,8 +14,8 @@ pub(crate) struct Exec {
     target: String,
     #[command(flatten)]
     streams: StreamFlags,
-    /// The command and its arguments: the container's own program, a wasm file, or a built-in tool
-    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    /// The command and its arguments, after `--`: the container's own program, a wasm file, or a built-in tool
+    #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 

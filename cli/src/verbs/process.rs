@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::runtime::wait::await_condition;
-use wasmk_host::{HostPaths, NodeConfig};
+use wasmk_host::NodeConfig;
 use wasmk_scheduler::ServerConfig;
 
 #[derive(Args)]
@@ -67,7 +67,7 @@ pub(crate) struct NodeFlags {
     /// Pods at once
     #[arg(long, value_name = "COUNT", default_value_t = 4000)]
     max_pods: u32,
-    /// Directories below which hostPath volumes are allowed [default: your home directory for `up` on a loopback address, else none]
+    /// Directories below which hostPath volumes are allowed
     #[arg(long = "host-path-root", value_name = "DIR")]
     host_path_roots: Vec<PathBuf>,
     /// How long a stop waits for requests in flight and containers
@@ -107,8 +107,7 @@ impl NodeFlags {
             server: server.to_owned(),
             compiler: Some(vec![own_path.into(), "compile-guest".into()]),
             pods_max: self.max_pods,
-            // Whoever could read the keys there would be the cluster's administrator.
-            host_paths: HostPaths { roots: self.host_path_roots.clone(), hidden: vec![data_dir.to_owned()] },
+            host_path_roots: self.host_path_roots.clone(),
             adjust: |_| (),
         })
     }
@@ -176,47 +175,6 @@ pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)?.write_all(text.as_bytes())
-}
-
-/// The signals by which a user ends a program in the foreground, by number.
-pub(crate) struct Interrupts {
-    #[cfg(unix)]
-    signals: [(u8, tokio::signal::unix::Signal); 3],
-}
-
-impl Interrupts {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            signals: {
-                use tokio::signal::unix::{SignalKind, signal};
-                let listen =
-                    |number, kind| Ok::<_, anyhow::Error>((number, signal(kind).context("listen for signals")?));
-                [
-                    listen(2, SignalKind::interrupt())?,
-                    listen(15, SignalKind::terminate())?,
-                    listen(1, SignalKind::hangup())?,
-                ]
-            },
-        })
-    }
-
-    /// The next one; cancel-safe, a signal that came is remembered.
-    #[cfg(unix)]
-    pub(crate) async fn next(&mut self) -> u8 {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.1.recv() => interrupt.0,
-            _ = terminate.1.recv() => terminate.0,
-            _ = hangup.1.recv() => hangup.0,
-        }
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) -> u8 {
-        let _ = tokio::signal::ctrl_c().await;
-        2
-    }
 }
 
 /// Ctrl-C, and what the system sends to end a process.

@@ -152,7 +152,7 @@ pub(super) async fn next_version(session: &Session, target: &Named, object: &Val
 }
 
 /// What `kubectl rollout status` says of a Deployment, and whether that is the end.
-pub(super) fn progress(name: &str, object: &Value) -> Result<(String, bool)> {
+fn progress(name: &str, object: &Value) -> Result<(String, bool)> {
     let (spec, status) = (&object["spec"], &object["status"]);
     let count = |field: &str| status[field].as_i64().unwrap_or(0);
     if count("observedGeneration") < object["metadata"]["generation"].as_i64().unwrap_or(0) {

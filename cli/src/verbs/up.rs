@@ -54,11 +54,7 @@ impl Up {
             ca_pem: issued.ca_pem,
         };
         let url = format!("https://{}", server.advertised());
-        let mut config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &url)?;
-        // A cluster for one user of one machine mounts that user's directories, as `docker run -v` would.
-        if config.host_paths.roots.is_empty() && self.control_plane.bind_address.is_loopback() {
-            config.host_paths.roots.extend(std::env::home_dir());
-        }
+        let config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &url)?;
         let node = match wasmk_host::Node::start(config, &identity).await {
             Ok(node) => node,
             Err(error) => {

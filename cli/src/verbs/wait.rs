@@ -15,13 +15,13 @@ use crate::session::Session;
 
 #[derive(Args)]
 pub(crate) struct Wait {
-    /// `pod/NAME`, `deploy NAME`, or `pods` with -l or --all; without --for names of containers
+    /// `pod/NAME`, `deploy NAME`, or `pods` with -l or --all
     targets: Vec<String>,
     #[command(flatten)]
     files: Files,
-    /// condition=NAME[=STATUS], jsonpath='{PATH}'=VALUE, create or delete [default: print the exit codes of containers]
+    /// condition=NAME[=STATUS], jsonpath='{PATH}'=VALUE, create or delete
     #[arg(long = "for", value_name = "WHAT")]
-    what: Option<String>,
+    what: String,
     /// Give up after this long
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     timeout: String,
@@ -42,8 +42,7 @@ enum Goal {
 
 impl Wait {
     pub(crate) async fn run(self, global: &Global) -> Result<()> {
-        let Some(what) = &self.what else { return super::containers::wait(global, &self.targets).await };
-        let goal = goal(what)?;
+        let goal = goal(&self.what)?;
         let limit = Duration::from_secs_f64(super::seconds(&self.timeout)?);
         let session = Session::connect(global).await?;
         let deadline = tokio::time::Instant::now() + limit;
@@ -55,7 +54,7 @@ impl Wait {
         for target in targets {
             match tokio::time::timeout_at(deadline, reach(&session, &target, &goal)).await {
                 Ok(reached) => reached?,
-                Err(_) => bail!("timed out waiting for {what} on {}", target.slashed()),
+                Err(_) => bail!("timed out waiting for {} on {}", self.what, target.slashed()),
             }
             println!("{} {}", target.slashed(), if matches!(goal, Goal::Delete) { "deleted" } else { "condition met" });
         }

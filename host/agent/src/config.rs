@@ -28,7 +28,8 @@ pub struct AgentConfig {
     pub labels: BTreeMap<String, String>,
     /// Set when the node registers for the first time.
     pub taints: Vec<Taint>,
-    pub host_paths: HostPaths,
+    /// `hostPath` volumes are refused outside of these directories.
+    pub host_path_roots: Vec<PathBuf>,
     /// The advertised Kubernetes version, as `kubectl get nodes` shows it.
     pub kubelet_version: String,
     /// `name://version`.
@@ -46,15 +47,6 @@ pub struct AgentConfig {
     pub clock: Clock,
 }
 
-/// Which directories of the node `hostPath` volumes may show.
-#[derive(Clone, Default, Debug)]
-pub struct HostPaths {
-    /// They are refused outside of these.
-    pub roots: Vec<PathBuf>,
-    /// And where they would show one of these: what the node keeps for itself, such as keys.
-    pub hidden: Vec<PathBuf>,
-}
-
 impl AgentConfig {
     pub fn new(node_name: impl Into<String>, node_ip: IpAddr, data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
@@ -67,7 +59,7 @@ impl AgentConfig {
             pods_max: 4000,
             labels: BTreeMap::new(),
             taints: Vec::new(),
-            host_paths: HostPaths::default(),
+            host_path_roots: Vec::new(),
             kubelet_version: concat!("v1.34.0+wasmk-", env!("CARGO_PKG_VERSION")).to_owned(),
             runtime_version: "wasmtime://48".to_owned(),
             lease_interval: Duration::from_secs(1),

@@ -49,7 +49,7 @@ mod volumes;
 
 pub use agent::{Agent, AgentHandle, LogQuery, StartAgentError};
 pub use clock::Clock;
-pub use config::{AgentConfig, HostPaths};
+pub use config::AgentConfig;
 pub use ids::PodUid;
 pub use images::{Credential, Image, ImageError, ImageSummary, Images};
 pub use lifecycle::{Backoff, Settings};

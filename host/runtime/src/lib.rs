@@ -2,7 +2,7 @@
 //!
 //! [`Runtime`] is the entry point: [`Runtime::prepare`] turns a wasm file into a [`Program`] (adapted, compiled in a
 //! child process, cached, linked), [`Runtime::start`] runs one as a [`Container`]. [`inspect`] says what a file is
-//! without compiling it, [`explain`] also of what cannot run. Nothing here knows of pods, images or the cluster; addresses, names and outgoing requests are
+//! without compiling it. Nothing here knows of pods, images or the cluster; addresses, names and outgoing requests are
 //! asked of the [`GuestNetwork`] that the caller supplies.
 //!
 //! **Kinds of guest.** A `wasi:http` handler has no process: [`HttpGuest::call`] runs an instance per request (or keeps
@@ -57,7 +57,7 @@ pub use container::{Attached, Container, Exit, ExitReason, StartError, Usage};
 pub use exec::{Exec, ExecError, ExecExit};
 pub use fault::{Fault, FaultKind};
 pub use http::{CallError, HttpGuest};
-pub use inspect::{Explanation, GuestInfo, GuestKind, Import, InspectError, Needs, explain, inspect};
+pub use inspect::{GuestInfo, GuestKind, InspectError, inspect};
 pub use network::{BindRefused, ConnectRefused, GuestNetwork, HttpError, NoNetwork};
 pub use program::{PrepareError, Program};
 pub use runtime::Runtime;

@@ -70,8 +70,7 @@ impl Sandbox {
         let logs = Mutex::new(std::mem::replace(&mut spec.logs, closed_log()));
         let memory = Arc::new(MemoryMeter::new(spec.memory_bytes_max));
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis_max, shared.ticker.clone()));
-        let taps = Arc::new(if stdin.is_some() { Taps::awaiting_first() } else { Taps::default() });
-        Sandbox { shared, program, spec, logs, cut: Cut::Lines, taps, stdin, memory, cpu }
+        Sandbox { shared, program, spec, logs, cut: Cut::Lines, taps: Arc::default(), stdin, memory, cpu }
     }
 
     /// The same surroundings for another program; both together have the container's memory and CPU.

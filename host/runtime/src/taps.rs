@@ -10,9 +10,6 @@ use tokio::sync::mpsc::error::TrySendError;
 
 /// Pieces of at most a guest's write (64 KiB) that wait for one listener: a burst fits, a stalled terminal costs 2 MiB.
 const PIECES_WAITING_MAX: usize = 32;
-/// What is kept for a first listener that is still to come: a greeting and a prompt, not a log.
-const EARLY_BYTES_MAX: usize = 16 << 10;
-const EARLY_PIECES_MAX: usize = PIECES_WAITING_MAX / 2;
 
 #[derive(Default)]
 pub(crate) struct Taps {
@@ -25,16 +22,6 @@ pub(crate) struct Taps {
 struct Inner {
     has_ended: bool,
     taps: Vec<Tap>,
-    /// Until the first listener comes; `None` where nobody is expected.
-    early: Option<Early>,
-}
-
-/// What was written before anybody listened.
-#[derive(Default)]
-struct Early {
-    pieces: Vec<(Stream, Vec<u8>)>,
-    bytes: usize,
-    lost_bytes: usize,
 }
 
 struct Tap {
@@ -44,24 +31,12 @@ struct Tap {
 }
 
 impl Taps {
-    /// For a container that reads what a client types: the first one also gets what was written before it came.
-    pub(crate) fn awaiting_first() -> Self {
-        let taps = Self::default();
-        taps.inner.lock().unwrap().early = Some(Early::default());
-        taps.is_open.store(true, Relaxed);
-        taps
-    }
-
     /// Everything from now on, as it is written; the end when the container has ended.
     pub(crate) fn open(&self) -> mpsc::Receiver<LogLine> {
         let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
         let mut inner = self.inner.lock().unwrap();
         if !inner.has_ended {
-            let early = inner.early.take().unwrap_or_default();
-            for (stream, data) in early.pieces {
-                sender.try_send(piece(stream, data.into())).expect("invariant: what is kept fits the channel");
-            }
-            inner.taps.push(Tap { sender, lost_bytes: early.lost_bytes });
+            inner.taps.push(Tap { sender, lost_bytes: 0 });
             self.is_open.store(true, Relaxed);
         }
         receiver
@@ -73,36 +48,15 @@ impl Taps {
         }
         let data = Bytes::copy_from_slice(bytes);
         let mut inner = self.inner.lock().unwrap();
-        if let Some(early) = &mut inner.early {
-            early.keep(stream, bytes);
-        }
         inner.taps.retain_mut(|tap| tap.offer(stream, &data));
-        self.is_open.store(!inner.taps.is_empty() || inner.early.is_some(), Relaxed);
+        self.is_open.store(!inner.taps.is_empty(), Relaxed);
     }
 
     pub(crate) fn end(&self) {
         let mut inner = self.inner.lock().unwrap();
         inner.has_ended = true;
-        inner.early = None;
         inner.taps.clear();
         self.is_open.store(false, Relaxed);
-    }
-}
-
-impl Early {
-    fn keep(&mut self, stream: Stream, bytes: &[u8]) {
-        let is_continued = self.pieces.last().is_some_and(|(last, _)| *last == stream);
-        let is_full =
-            self.bytes + bytes.len() > EARLY_BYTES_MAX || (!is_continued && self.pieces.len() == EARLY_PIECES_MAX);
-        if is_full || self.lost_bytes > 0 {
-            self.lost_bytes += bytes.len();
-            return;
-        }
-        self.bytes += bytes.len();
-        match self.pieces.last_mut().filter(|_| is_continued) {
-            Some((_, last)) => last.extend_from_slice(bytes),
-            None => self.pieces.push((stream, bytes.to_vec())),
-        }
     }
 }
 
@@ -155,28 +109,6 @@ mod tests {
         assert_eq!(text(&mut listener), "x".repeat(PIECES_WAITING_MAX));
         taps.offer(Stream::Stdout, b"y");
         assert_eq!(text(&mut listener), "\n[4 bytes were lost: they came faster than they were read]\ny");
-    }
-
-    #[test]
-    fn the_first_listener_of_an_interactive_container_hears_how_it_began() {
-        let taps = Taps::awaiting_first();
-        taps.offer(Stream::Stderr, b"hello\n");
-        (0..100).for_each(|_| taps.offer(Stream::Stdout, b"> "));
-        let mut first = taps.open();
-        taps.offer(Stream::Stdout, b"typed");
-        assert_eq!(text(&mut first), format!("hello\n{}typed", "> ".repeat(100)));
-        assert_eq!(text(&mut taps.open()), "");
-        let flooded = Taps::awaiting_first();
-        (0..3).for_each(|_| flooded.offer(Stream::Stdout, &[b'x'; EARLY_BYTES_MAX / 2]));
-        let mut first = flooded.open();
-        flooded.offer(Stream::Stdout, b"y");
-        let heard = text(&mut first);
-        assert!(
-            heard.ends_with(&format!(
-                "[{} bytes were lost: they came faster than they were read]\ny",
-                EARLY_BYTES_MAX / 2
-            ))
-        );
     }
 
     #[tokio::test]

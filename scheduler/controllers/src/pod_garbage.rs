@@ -1,5 +1,4 @@
-//! Pods that nobody looks after any more. Source of the rules: `pkg/controller/podgc/gc_controller.go`; that ended pods
-//! go which say so (`wasmk run -d --rm`) is wasmk's own.
+//! Pods that nobody looks after any more. Source of the rules: `pkg/controller/podgc/gc_controller.go`.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +8,7 @@ use crate::json::created;
 use crate::view::IndexKey;
 use crate::{Clock, Controller, Plan, Reason, View, pod};
 
-/// On a pod: delete it when it has ended.
-const REMOVE_WHEN_ENDED: &str = "wasmk.dev/remove-when-ended";
-
-/// Pods whose node is gone, pods that are to go before they had one, and pods that are to go with their end.
+/// Pods whose node is gone, and pods that are to go before they had one.
 pub(crate) const CONTROLLER: Controller =
     Controller { name: "pod-garbage", reads: &["pods", "nodes"], shows_refusals: false, affected, plan };
 
@@ -42,13 +38,6 @@ fn affected(view: &View, change: &Change, keys: &mut BTreeSet<Key>) {
 fn plan(view: &View, key: &Key, clock: &Clock) -> Plan {
     let mut plan = Plan::default();
     let Some(pod) = view.get(key) else { return plan };
-    if pod::is_finished(pod)
-        && !pod.is_deleting()
-        && pod.value()["metadata"]["annotations"][REMOVE_WHEN_ENDED] == "true"
-    {
-        plan.delete_with(pod, Some(0), None, Reason::RemovedWhenEnded);
-        return plan;
-    }
     let Some(name) = pod::node_name(pod) else {
         if pod.is_deleting() {
             plan.delete_with(pod, Some(0), None, Reason::NeverScheduled);
@@ -122,24 +111,6 @@ mod tests {
         sim.remove(&node);
         sim.settle();
         assert!(sim.list("pods").is_empty());
-    }
-
-    #[test]
-    fn pods_that_say_so_go_with_their_end() {
-        let mut sim = Sim::new().only(&["pod-garbage"]);
-        sim.put("nodes", node("n1"));
-        let ended = |name: &str, wish: &str, phase: &str| {
-            let mut pod = pod(name, "n1");
-            pod["metadata"]["annotations"] = json!({"wasmk.dev/remove-when-ended": wish});
-            pod["status"] = json!({"phase": phase});
-            pod
-        };
-        sim.put("pods", ended("done", "true", "Succeeded"));
-        sim.put("pods", ended("failed", "true", "Failed"));
-        sim.put("pods", ended("kept", "no", "Failed"));
-        sim.put("pods", ended("running", "true", "Running"));
-        sim.settle();
-        assert_eq!(summary(&sim, "pods", &[]), "kept: \nrunning: \n");
     }
 
     #[test]

@@ -55,7 +55,6 @@ reasons! {
     NodeGone,
     NeverScheduled,
     TooManyFinishedPods,
-    RemovedWhenEnded,
     EventExpired,
     // Namespace
     NamespaceDeletion,

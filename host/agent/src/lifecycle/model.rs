@@ -5,11 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 
-/// Set by `wasmk stop` and `wasmk kill`.
-const STOP_GRACE: &str = "wasmk.dev/stop-grace-seconds";
-/// Kubernetes' default of `terminationGracePeriodSeconds`.
-const GRACE_DEFAULT: Duration = Duration::from_secs(30);
-
 /// A pod's spec, as far as the state machine needs it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PodModel {
@@ -17,8 +12,6 @@ pub struct PodModel {
     pub containers: Vec<ContainerModel>,
     pub restart_policy: RestartPolicy,
     pub active_deadline: Option<Duration>,
-    /// How long its containers may take to end once that deadline has passed.
-    pub deadline_grace: Duration,
     /// Conditions that others must have set to `True` before the pod is ready.
     pub readiness_gates: Vec<String>,
 }
@@ -94,7 +87,6 @@ impl PodModel {
             containers: inits.chain(apps).collect(),
             restart_policy: RestartPolicy::parse(spec.restart_policy.as_deref()),
             active_deadline: spec.active_deadline_seconds.map(seconds),
-            deadline_grace: deadline_grace(pod),
             readiness_gates: spec.readiness_gates.iter().flatten().map(|gate| gate.condition_type.clone()).collect(),
         }
     }
@@ -123,7 +115,6 @@ impl Default for PodModel {
             containers: Vec::new(),
             restart_policy: RestartPolicy::Always,
             active_deadline: None,
-            deadline_grace: GRACE_DEFAULT,
             readiness_gates: Vec::new(),
         }
     }
@@ -201,13 +192,6 @@ impl Intent {
     pub fn is_run(self) -> bool {
         self == Self::Run
     }
-}
-
-/// Who sets the deadline to stop a pod says with it how patient they are; else it is the pod's own grace period.
-fn deadline_grace(pod: &Pod) -> Duration {
-    let asked = pod.metadata.annotations.as_ref().and_then(|annotations| annotations.get(STOP_GRACE)?.parse().ok());
-    let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-    asked.or(own).map_or(GRACE_DEFAULT, seconds)
 }
 
 fn seconds(seconds: i64) -> Duration {

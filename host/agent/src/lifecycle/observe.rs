@@ -101,9 +101,8 @@ impl PodState {
             }
             Action::Route(ready) => self.routing = *ready,
             Action::Drain { .. } => self.drain = Step::Doing,
-            Action::Fail { reason, message, until } => {
-                let (reason, message) = (reason.clone(), message.clone());
-                self.verdict = Some(Verdict { reason, message, until: Some(*until) });
+            Action::Fail { reason, message } => {
+                self.verdict = Some(Verdict { reason: reason.clone(), message: message.clone() });
             }
             Action::TearDown { .. } => self.teardown = Step::Doing,
             Action::Delete => self.deletion = Setup::Doing,
@@ -138,7 +137,7 @@ impl PodState {
                 self.deletion = Setup::failed(self.deletion_attempts - 1, "FailedDelete", message, now, retry);
             }
             Observation::Evicted { reason, message } => {
-                self.verdict.get_or_insert(Verdict { reason, message, until: None });
+                self.verdict.get_or_insert(Verdict { reason, message });
             }
             Observation::SourcesChanged => self.hurry(now),
             Observation::ImageReady { container, image_id, is_http } => {

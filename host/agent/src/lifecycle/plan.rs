@@ -59,8 +59,6 @@ pub enum Action {
     Fail {
         reason: String,
         message: String,
-        /// Requests in flight may take that long.
-        until: Timestamp,
     },
     /// The containers are gone: detach, and unless the pod stays on this node, remove what it left on disk.
     TearDown {
@@ -102,7 +100,6 @@ impl Planner<'_> {
             self.act(Action::Fail {
                 reason: "DeadlineExceeded".into(),
                 message: "Pod was active on the node longer than the specified deadline".into(),
-                until: later(view.now, view.model.deadline_grace),
             });
         } else {
             self.set_up();
@@ -120,7 +117,7 @@ impl Planner<'_> {
             Intent::NodeShutdown { deadline } => Some((KillReason::NodeShutdown, deadline)),
             Intent::Run => {
                 if let Some(verdict) = &view.state.verdict {
-                    return Some((KillReason::PodFailed(verdict.reason.clone()), verdict.until.unwrap_or(view.now)));
+                    return Some((KillReason::PodFailed(verdict.reason.clone()), view.now));
                 }
                 outcome::outcome(view.model, view.state).map(|_| (KillReason::PodCompleted, view.now))
             }
@@ -237,8 +234,7 @@ impl Planner<'_> {
     /// Only a pod that was to be reached has anything in flight.
     fn is_drained(&mut self, deadline: Timestamp) -> bool {
         let view = self.view;
-        let is_given_time = view.state.verdict.as_ref().is_some_and(|verdict| verdict.until.is_some());
-        let orderly = matches!(view.intent, Intent::Delete { .. } | Intent::NodeShutdown { .. }) || is_given_time;
+        let orderly = matches!(view.intent, Intent::Delete { .. } | Intent::NodeShutdown { .. });
         let reachable = view.state.network.is_done() && view.state.containers.values().any(ContainerState::is_running);
         if !orderly || !reachable || view.state.drain == Step::Done || !self.is_ahead(deadline) {
             return true;

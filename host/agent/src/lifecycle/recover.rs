@@ -21,8 +21,7 @@ impl PodState {
         let failed = status.phase.as_deref() == Some("Failed");
         if failed && outcome::outcome(model, &state).is_none() {
             let reason = status.reason.clone().unwrap_or_else(|| "Failed".into());
-            let message = status.message.clone().unwrap_or_default();
-            state.verdict = Some(Verdict { reason, message, until: None });
+            state.verdict = Some(Verdict { reason, message: status.message.clone().unwrap_or_default() });
         }
         state.resume(now)
     }

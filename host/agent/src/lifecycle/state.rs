@@ -47,9 +47,6 @@ pub struct PodState {
 pub struct Verdict {
     pub reason: String,
     pub message: String,
-    /// Requests in flight may take that long; `None`: no time at all.
-    #[serde(default)]
-    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]

@@ -490,31 +490,6 @@ fn a_pod_past_its_deadline_fails() {
 }
 
 #[test]
-fn a_pod_past_its_deadline_may_finish_what_it_does() {
-    let deadline = |grace: &str| {
-        let pod = json!({"metadata": {"name": "web", "annotations": {"wasmk.dev/stop-grace-seconds": grace}},
-            "spec": {"activeDeadlineSeconds": 1, "containers": [{"name": "c", "image": "hello:v1"}]}});
-        let mut sim = one("Always");
-        sim.settle();
-        sim.log.clear();
-        sim.model = PodModel::new(&serde_json::from_value(pod).unwrap());
-        sim.pass(seconds(1));
-        sim
-    };
-    deadline("5").check(expect![[r#"
-           1.00 Fail DeadlineExceeded
-           1.00 Route(false)
-           1.00 Drain settle=250ms
-           1.00 Kill c PodFailed("DeadlineExceeded")
-           1.00 TearDown { remove: false }"#]]);
-    deadline("0").check(expect![[r#"
-           1.00 Fail DeadlineExceeded
-           1.00 Route(false)
-           1.00 Kill c PodFailed("DeadlineExceeded")
-           1.00 TearDown { remove: false }"#]]);
-}
-
-#[test]
 fn a_stopped_node_keeps_the_pod_and_starts_it_again_without_back_off() {
     let mut sim = one("Always");
     sim.settle();

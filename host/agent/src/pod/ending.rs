@@ -49,7 +49,7 @@ fn end(exit: Exit, killed: Option<&KillReason>, stopped_in_order: bool) -> End {
         Exit::OutOfMemory { message } => end(KILLED, "OOMKilled", Some(message)),
         Exit::Killed => match killed {
             // A handler has no end of its own: with nothing in flight it is complete.
-            Some(KillReason::PodDeleted | KillReason::PodFailed(_)) if stopped_in_order => end(0, "Completed", None),
+            Some(KillReason::PodDeleted) if stopped_in_order => end(0, "Completed", None),
             Some(KillReason::PodCompleted) => end(0, "Completed", None),
             Some(KillReason::PodDeleted | KillReason::NodeShutdown) => end(TERMINATED, "Error", None),
             Some(KillReason::Unhealthy(message)) => end(KILLED, "Error", Some(message.clone())),
@@ -84,8 +84,6 @@ mod tests {
         check(Exit::Exited(3), None, false, 3, "Error");
         check(Exit::OutOfMemory { message: "64Mi".into() }, None, false, 137, "OOMKilled");
         check(Exit::Killed, Some(KillReason::PodDeleted), true, 0, "Completed");
-        check(Exit::Killed, Some(KillReason::PodFailed("DeadlineExceeded".into())), true, 0, "Completed");
-        check(Exit::Killed, Some(KillReason::PodFailed("DeadlineExceeded".into())), false, 137, "Error");
         check(Exit::Killed, Some(KillReason::PodDeleted), false, 143, "Error");
         check(Exit::Killed, Some(KillReason::Unhealthy("x".into())), false, 137, "Error");
         let trap = Exit::Trapped { message: "unreachable".into(), backtrace: "0: main\n".repeat(1000) };

@@ -46,7 +46,7 @@ impl PodTask {
                 let running = self.live.values().map(|live| live.handle.clone()).collect();
                 self.jobs.spawn(context.drain(settle, left, running));
             }
-            Action::Fail { reason, message, .. } => self.tell_pod(Severity::Warning, news::word(&reason), message),
+            Action::Fail { reason, message } => self.tell_pod(Severity::Warning, news::word(&reason), message),
             Action::TearDown { remove } => {
                 self.parts.tokens.forget(&self.uid);
                 self.parts.network.detach(&self.uid);
@@ -154,7 +154,7 @@ impl Context {
         let fields = self.fields(None);
         let mut contents = Vec::new();
         for volume in volumes::volumes(&self.pod) {
-            let content = volumes::project(volume, &fields, &sources, &config.host_paths);
+            let content = volumes::project(volume, &fields, &sources, &config.host_path_roots);
             contents.push((volume.name.clone(), content.map_err(|error| error.to_string())?));
         }
         let (dirs, uid, ground) = (self.parts.dirs.clone(), self.uid.clone(), self.ground.clone());

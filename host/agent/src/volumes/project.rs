@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::{FileContent, VolumeContent, VolumeError};
-use crate::HostPaths;
 use crate::env::object;
 use crate::fields::{self, FieldContext};
 use crate::sources::{Gathered, SourceData, SourceKind};
@@ -22,22 +21,23 @@ pub(crate) fn project(
     volume: &Volume,
     fields: &FieldContext<'_>,
     sources: &Gathered,
-    host_paths: &HostPaths,
+    host_path_roots: &[PathBuf],
 ) -> Result<VolumeContent, VolumeError> {
-    content(volume, fields, sources, host_paths).map_err(|message| VolumeError { volume: volume.name.clone(), message })
+    content(volume, fields, sources, host_path_roots)
+        .map_err(|message| VolumeError { volume: volume.name.clone(), message })
 }
 
 fn content(
     volume: &Volume,
     fields: &FieldContext<'_>,
     sources: &Gathered,
-    host_paths: &HostPaths,
+    host_path_roots: &[PathBuf],
 ) -> Result<VolumeContent, String> {
     if volume.empty_dir.is_some() {
         return Ok(VolumeContent::EmptyDir);
     }
     if let Some(source) = &volume.host_path {
-        return host_path(source, host_paths);
+        return host_path(source, host_path_roots);
     }
     if let Some(source) = &volume.config_map {
         return config_map(source, sources).map(VolumeContent::Files);
@@ -164,7 +164,7 @@ fn projection(
 }
 
 /// Below one of the allowed roots; links are followed first, so that none leads out.
-fn host_path(source: &HostPathVolumeSource, paths: &HostPaths) -> Result<VolumeContent, String> {
+fn host_path(source: &HostPathVolumeSource, roots: &[PathBuf]) -> Result<VolumeContent, String> {
     let path = Path::new(&source.path);
     let create = match source.type_.as_deref().unwrap_or_default() {
         "" | "Directory" => false,
@@ -174,23 +174,13 @@ fn host_path(source: &HostPathVolumeSource, paths: &HostPaths) -> Result<VolumeC
         }
     };
     let real = resolve(path).map_err(|error| format!("hostPath {}: {error}", source.path))?;
-    let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    if !paths.roots.iter().any(|root| real.starts_with(canonical(root))) {
-        let roots: Vec<_> = paths.roots.iter().map(|root| root.display().to_string()).collect();
+    let allowed = roots.iter().any(|root| real.starts_with(root.canonicalize().unwrap_or_else(|_| root.clone())));
+    if !allowed {
+        let roots: Vec<_> = roots.iter().map(|root| root.display().to_string()).collect();
         let roots = if roots.is_empty() { "none".to_owned() } else { roots.join(", ") };
         return Err(format!(
-            "hostPath {} is not below a directory that this node allows (allowed: {roots}); start the node with \
-             --host-path-root {}",
-            source.path,
-            real.display()
-        ));
-    }
-    let shows = |hidden: &PathBuf| real.starts_with(canonical(hidden)) || canonical(hidden).starts_with(&real);
-    if let Some(hidden) = paths.hidden.iter().find(|hidden| shows(hidden)) {
-        return Err(format!(
-            "hostPath {} would show {}, where the node keeps its keys and data; choose another directory",
-            source.path,
-            hidden.display()
+            "hostPath {} is not below a directory that this node allows (allowed: {roots})",
+            source.path
         ));
     }
     if !create && !real.is_dir() {
