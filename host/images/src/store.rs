@@ -1,3 +1,4 @@
+mod evict;
 mod flights;
 mod garbage;
 mod removal;

@@ -57,6 +57,7 @@ fn image(reference: &str) -> Image {
         env: vec![],
         working_dir: None,
         size_bytes: 7,
+        held: Default::default(),
     }
 }
 
