@@ -19,15 +19,10 @@ use tower::ServiceExt;
 use wasmk_agent::{AgentHandle, SessionError};
 use wasmk_network::{NodeApi, PeerIdentity};
 
-use crate::native_code;
-
 /// The group of administrators and of the API server itself.
 const MASTERS: &str = "system:masters";
 
-/// The group of nodes.
-const NODES: &str = "system:nodes";
-
-pub(crate) fn node_api(agent: AgentHandle, native_code: Router) -> NodeApi {
+pub(crate) fn node_api(agent: AgentHandle) -> NodeApi {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/metrics", get(metrics::metrics))
@@ -36,13 +31,14 @@ pub(crate) fn node_api(agent: AgentHandle, native_code: Router) -> NodeApi {
         .route("/wasmk/v1/exec/{namespace}/{pod}/{uid}/{container}", post(exec::exec))
         .route("/wasmk/v1/attach/{namespace}/{pod}/{uid}/{container}", post(exec::attach))
         .route("/wasmk/v1/portforward/{namespace}/{pod}/{uid}/{port}", post(port_forward::port_forward))
-        .with_state(agent)
-        .merge(native_code);
+        .with_state(agent);
     Arc::new(move |request| {
         let router = router.clone();
-        let is_admitted = is_admitted(request.extensions().get::<PeerIdentity>(), request.uri().path());
+        // Other nodes are trusted with requests to pods, not with what pods write.
+        let peer = request.extensions().get::<PeerIdentity>();
+        let is_admitted = peer.is_some_and(|peer| peer.organizations.iter().any(|group| group == MASTERS));
         async move {
-            if !is_admitted {
+            if !is_admitted && request.uri().path() != "/healthz" {
                 let refusal = (StatusCode::FORBIDDEN, "the node API is for the control plane").into_response();
                 return refusal.map(wasmk_network::boxed);
             }
@@ -53,12 +49,6 @@ pub(crate) fn node_api(agent: AgentHandle, native_code: Router) -> NodeApi {
     })
 }
 
-/// Other nodes are trusted with requests to pods and with native code, not with what pods write.
-fn is_admitted(peer: Option<&PeerIdentity>, path: &str) -> bool {
-    let is_of = |group: &str| peer.is_some_and(|peer| peer.organizations.iter().any(|own| own == group));
-    path == "/healthz" || is_of(MASTERS) || (is_of(NODES) && path.starts_with(native_code::PATH))
-}
-
 fn refusal(error: &SessionError) -> Response {
     let status = match error {
         SessionError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -66,21 +56,4 @@ fn refusal(error: &SessionError) -> Response {
         SessionError::NotRunning(_) | SessionError::NotConnected(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, error.to_string()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nodes_get_native_code_from_each_other_and_nothing_else() {
-        let peer = |group: &str| PeerIdentity { common_name: "x".into(), organizations: vec![group.into()] };
-        let (node, master, other) = (peer(NODES), peer(MASTERS), peer("system:others"));
-        let code = "/wasmk/v1/native-code/sha256-1.f";
-        assert!(is_admitted(Some(&node), code) && is_admitted(Some(&master), code));
-        assert!(!is_admitted(Some(&other), code) && !is_admitted(None, code));
-        let logs = "/wasmk/v1/logs/default/a/1/c";
-        assert!(!is_admitted(Some(&node), logs) && is_admitted(Some(&master), logs));
-        assert!(is_admitted(None, "/healthz"));
-    }
 }

@@ -18,16 +18,12 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// Where images lie: content-addressed, shared by whoever uses the same directory.
     pub image_dir: PathBuf,
-    /// The cluster's registry is served from that directory: then images without a registry in their names are its, and stay.
-    pub has_registry: bool,
     /// How registries outside of the cluster are reached.
     pub registries: Registries,
     /// `https://host:port` of the API.
     pub server: String,
     /// Runs [`compile_guest`](crate::compile_guest) on the two paths appended; `None` compiles in this process.
     pub compiler: Option<Vec<OsString>>,
-    /// Whether native code of other nodes is taken, rather than compiling again what they compiled.
-    pub takes_native_code: bool,
     /// Pods at once.
     pub pods_max: u32,
     /// `hostPath` volumes are refused outside of these directories.

@@ -1,5 +1,4 @@
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,33 +7,21 @@ use dashmap::DashMap;
 use http::{Request, Response};
 use wasmk_agent::{Credential, Image, ImageError, ImageSummary, Images};
 use wasmk_images::{
-    Blobs, Body, CHUNK_BYTES_MAX, DiskSpace, ImageStore, InvalidReference, LayerError, Login, OpenStoreError,
-    PullError, Reference, Registries, Registry, StoreError, Transport, TransportError, UnpackError, UnpackedImage,
-    disk_space, pull_from, registry_key,
+    Blobs, Body, CHUNK_BYTES_MAX, ImageStore, InvalidReference, Login, OpenStoreError, PullError, Reference,
+    Registries, Registry, Transport, TransportError, UnpackError, UnpackedImage, pull_from, registry_key,
 };
-use wasmk_runtime::Runtime;
-
-use crate::NodeConfig;
 
 /// The images of this node, filled from the cluster's registry or from outside.
 pub(crate) struct NodeImages {
     store: Arc<ImageStore>,
     registry: KubeTransport,
     registries: Registries,
-    dir: PathBuf,
-    has_registry: bool,
     /// Images that were unpacked and verified since the start: hashing a file for each start of a container adds up.
     verified: DashMap<wasmk_images::Digest, Image>,
 }
 
 /// How long something without a name is left alone: a push sends its blobs before the manifest.
 const GARBAGE_GRACE: Duration = Duration::from_secs(3600);
-
-/// Images that nobody used for so long are pulled again when they are needed.
-const IMAGE_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
-
-/// Native code that nobody used for so long is compiled again; that of older builds goes so.
-const NATIVE_CODE_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Images remembered as verified; past it they are verified anew.
 const VERIFIED_MAX: usize = 4096;
@@ -44,29 +31,22 @@ const VERIFIED_MAX: usize = 4096;
 pub struct KubeTransport(pub kube::Client);
 
 impl NodeImages {
-    pub(crate) fn open(config: &NodeConfig, client: kube::Client) -> Result<Self, OpenStoreError> {
-        Ok(Self {
-            store: Arc::new(ImageStore::open(&config.image_dir)?),
-            registry: KubeTransport(client),
-            registries: config.registries.clone(),
-            dir: config.image_dir.clone(),
-            has_registry: config.has_registry,
-            verified: DashMap::new(),
-        })
+    pub(crate) fn open(dir: &Path, client: kube::Client, registries: Registries) -> Result<Self, OpenStoreError> {
+        let (store, registry) = (Arc::new(ImageStore::open(dir)?), KubeTransport(client));
+        Ok(Self { store, registry, registries, verified: DashMap::new() })
     }
 
-    /// Removes what no name leads to, what nobody used for long, and on a full disk what is used least: native code first,
-    /// which can be made again, then images, which can be pulled again. Nothing goes that a container runs.
-    pub(crate) async fn tidy(&self, runtime: &Arc<Runtime>) {
-        // What is only remembered here is not in use.
-        self.verified.retain(|_, image| Arc::strong_count(&image.held) > 1);
-        let (store, runtime, dir, has_registry) =
-            (self.store.clone(), runtime.clone(), self.dir.clone(), self.has_registry);
-        let used: HashSet<wasmk_images::Digest> = self.verified.iter().map(|entry| entry.key().clone()).collect();
-        let swept = tokio::task::spawn_blocking(move || sweep(&store, &runtime, &dir, has_registry, &used)).await;
-        match swept {
-            Ok(Ok(bytes)) => tracing::info!(bytes, "collected garbage of images"),
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "collect garbage of images"),
+    /// Removes what no name leads to and no container of this process was started from.
+    pub(crate) async fn tidy(&self) {
+        let (store, used) = (self.store.clone(), self.verified.clone());
+        let collected = tokio::task::spawn_blocking(move || {
+            store.collect_garbage(|digest| used.contains_key(digest), SystemTime::now(), GARBAGE_GRACE)
+        });
+        match collected.await {
+            Ok(Ok(collected)) => {
+                tracing::info!(files = collected.files, bytes = collected.bytes, "collected garbage of images")
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "collect garbage of images"),
             Err(_) => {}
         }
     }
@@ -102,14 +82,15 @@ impl NodeImages {
     }
 
     /// Verifying reads the whole file: not on a thread that others wait for.
-    async fn unpacked(&self, digest: wasmk_images::Digest) -> Result<Image, Unusable> {
+    async fn unpacked(&self, digest: wasmk_images::Digest) -> Result<Image, ImageError> {
         let known = self.verified.get(&digest).map(|known| known.clone());
         if let Some(known) = known.filter(|known| known.wasm.exists()) {
             return Ok(known);
         }
         let (store, wanted) = (self.store.clone(), digest.clone());
         let unpacked = tokio::task::spawn_blocking(move || store.unpack(&wanted)).await;
-        let image = image(unpacked.map_err(|error| Unusable::Broken(error.to_string()))?.map_err(unusable)?);
+        let unpacked = unpacked.map_err(|error| ImageError::Broken(error.to_string()))?;
+        let image = unpacked.map(image).map_err(|error| broken(&error))?;
         if self.verified.len() >= VERIFIED_MAX {
             self.verified.clear();
         }
@@ -121,17 +102,9 @@ impl NodeImages {
 #[async_trait]
 impl Images for NodeImages {
     async fn find(&self, reference: &str) -> Result<Option<Image>, ImageError> {
-        let reference = parse(reference)?;
-        let Some(digest) = self.store.find(&reference) else { return Ok(None) };
-        self.store.touch(&reference, &digest);
-        match self.unpacked(digest).await {
-            Ok(image) => Ok(Some(image)),
-            // As if it were not here: it is pulled again.
-            Err(Unusable::Damaged(why)) => {
-                tracing::warn!(image = %reference, why, "the image on this node is damaged");
-                Ok(None)
-            }
-            Err(other) => Err(other.into()),
+        match self.store.find(&parse(reference)?) {
+            Some(digest) => Ok(Some(self.unpacked(digest).await?)),
+            None => Ok(None),
         }
     }
 
@@ -145,9 +118,7 @@ impl Images for NodeImages {
                 self.pull_outside(&reference, host, own.collect()).await
             }
         };
-        let digest = pulled.map_err(pull_error)?;
-        self.store.touch(&reference, &digest);
-        Ok(self.unpacked(digest).await?)
+        self.unpacked(pulled.map_err(pull_error)?).await
     }
 
     async fn list(&self) -> Vec<ImageSummary> {
@@ -190,7 +161,6 @@ fn image(unpacked: UnpackedImage) -> Image {
         env: unpacked.env,
         working_dir: unpacked.working_dir,
         size_bytes: unpacked.size_bytes,
-        held: Arc::default(),
     }
 }
 
@@ -200,66 +170,12 @@ fn pull_error(error: PullError) -> ImageError {
         PullError::NotFound(..) => ImageError::NotFound(text),
         PullError::Unauthorized(..) => ImageError::Unauthorized(text),
         PullError::Unreachable(..) => ImageError::Unreachable(text),
-        PullError::Broken(..) => ImageError::NotKept(text),
-        PullError::Refused(..) | PullError::NoWasm(_) => ImageError::Broken(text),
+        PullError::Refused(..) | PullError::Broken(..) | PullError::NoWasm(_) => ImageError::Broken(text),
     }
 }
 
-/// Why an image of the store cannot be run.
-enum Unusable {
-    /// Its blobs are not what they were, or gone; what was wrong has been removed.
-    Damaged(String),
-    Disk(String),
-    Broken(String),
-}
-
-fn unusable(error: UnpackError) -> Unusable {
-    let text = chain(&error);
-    match error {
-        UnpackError::Store(StoreError::BlobUnknown(_) | StoreError::DigestMismatch { .. }) => Unusable::Damaged(text),
-        UnpackError::Store(StoreError::Io { .. }) | UnpackError::Layer(LayerError::Io(_)) => Unusable::Disk(text),
-        _ => Unusable::Broken(text),
-    }
-}
-
-impl From<Unusable> for ImageError {
-    fn from(unusable: Unusable) -> Self {
-        match unusable {
-            Unusable::Damaged(text) | Unusable::Disk(text) => Self::NotKept(text),
-            Unusable::Broken(text) => Self::Broken(text),
-        }
-    }
-}
-
-/// Answers how many bytes went.
-fn sweep(
-    store: &ImageStore,
-    runtime: &Runtime,
-    dir: &Path,
-    has_registry: bool,
-    used: &HashSet<wasmk_images::Digest>,
-) -> Result<u64, StoreError> {
-    let now = SystemTime::now();
-    let mut freed = store.collect_garbage(|digest| used.contains(digest), now, GARBAGE_GRACE)?.bytes;
-    freed += runtime.collect_native_code(NATIVE_CODE_AGE).unwrap_or_default();
-    let mut to_free = disk_space(dir).map_or(0, DiskSpace::bytes_to_free);
-    if to_free > 0 {
-        let code = runtime.collect_native_code(Duration::ZERO).unwrap_or_default();
-        (freed, to_free) = (freed + code, to_free.saturating_sub(code));
-    }
-    let stays = |repository: &str, digest: &wasmk_images::Digest| {
-        used.contains(digest) || (has_registry && names_no_registry(repository))
-    };
-    let evicted = store.evict(stays, now, IMAGE_AGE, to_free)?;
-    if evicted.bytes < to_free {
-        let missing = to_free - evicted.bytes;
-        tracing::warn!(dir = %dir.display(), missing, "the disk is full, and not of images that are not in use");
-    }
-    Ok(freed + evicted.bytes)
-}
-
-fn names_no_registry(repository: &str) -> bool {
-    repository.parse::<Reference>().is_ok_and(|name| name.registry.is_none())
+fn broken(error: &UnpackError) -> ImageError {
+    ImageError::Broken(chain(error))
 }
 
 /// An error with its causes, as far as they say something new.

@@ -21,14 +21,12 @@ mod guest_network;
 mod identity;
 mod images;
 mod join;
-mod native_code;
 mod node;
 mod pods;
 mod problems;
 mod program;
 mod replica;
 mod tables;
-mod tidy;
 
 pub use build::{FetchImage, build_dockerfile, store_built};
 pub use config::{NodeConfig, NodeError};
@@ -36,7 +34,6 @@ pub use identity::{Identity, IdentityError};
 pub use images::KubeTransport;
 pub use join::{JoinError, JoinRequest, join};
 pub use node::Node;
-pub use tidy::tidy_registry;
 pub use wasmk_build::{
     BuildError, BuiltImage, BuiltModule, DockerfileBuild, DockerfileError, InvalidPlatform, NewProjectError, Platform,
     TEMPLATES, build_project, find_dockerfile, new_project,

@@ -9,7 +9,6 @@ use wasmk_network::{MeshIdentity, MeshServer, Network, NetworkConfig};
 use wasmk_runtime::{Compiler, Runtime, RuntimeConfig};
 
 use crate::images::NodeImages;
-use crate::native_code;
 use crate::pods::Pods;
 use crate::program::NodeRuntime;
 use crate::{Identity, NodeConfig, NodeError, api, problems, tables};
@@ -29,26 +28,22 @@ impl Node {
         let client = client(&config, identity)?;
         let network = network(&config, identity)?;
         let runtime = Runtime::new(runtime_config(&config))?;
-        if config.takes_native_code {
-            runtime.set_code_source(Arc::new(native_code::Nodes(Arc::downgrade(&network))));
-        }
         let pods = Pods::new(network.clone());
-        let images = Arc::new(NodeImages::open(&config, client.clone())?);
+        let images = Arc::new(NodeImages::open(&config.image_dir, client.clone(), config.registries.clone())?);
         let (listener, port) = reserve(&config).await?;
         let agent = Agent::start(
             agent_config(&config, port),
             client.clone(),
             images.clone(),
-            Arc::new(NodeRuntime::new(runtime.clone(), pods.clone())),
+            Arc::new(NodeRuntime::new(runtime, pods.clone())),
             pods,
         )?;
-        let mesh =
-            MeshServer::new(&network, listener, api::node_api(agent.clone(), native_code::router(runtime.clone())));
+        let mesh = MeshServer::new(&network, listener, api::node_api(agent.clone()));
         let node =
             Self { address: mesh.address(), agent, network, tasks: TaskTracker::new(), stop: CancellationToken::new() };
         node.tasks.spawn(mesh.run());
         node.tasks.spawn(tables::run(client.clone(), node.network.clone(), config.name.clone(), node.stop.clone()));
-        node.tasks.spawn(tidy(images, runtime, node.stop.clone()));
+        node.tasks.spawn(tidy(images, node.stop.clone()));
         node.tasks.spawn(problems::run(client, config.name, node.network.listener_problems(), node.stop.clone()));
         Ok(node)
     }
@@ -73,12 +68,12 @@ impl Node {
     }
 }
 
-/// Collects the garbage of images and native code at the start, and as often as the kubelet.
-async fn tidy(images: Arc<NodeImages>, runtime: Arc<Runtime>, stop: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(300);
+/// Collects the garbage of images at the start and every hour.
+async fn tidy(images: Arc<NodeImages>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(3600);
     let mut ticks = tokio::time::interval(EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        images.tidy(&runtime).await;
+        images.tidy().await;
     }
 }
 

@@ -70,9 +70,6 @@ pub(crate) struct NodeFlags {
     /// Directories below which hostPath volumes are allowed
     #[arg(long = "host-path-root", value_name = "DIR")]
     host_path_roots: Vec<PathBuf>,
-    /// Compile every program here, rather than taking native code of other nodes
-    #[arg(long)]
-    no_shared_code: bool,
     /// How long a stop waits for requests in flight and containers
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -106,8 +103,6 @@ impl NodeFlags {
             port: self.node_port,
             data_dir: data_dir.join("node"),
             image_dir,
-            has_registry: false,
-            takes_native_code: !self.no_shared_code,
             registries: wasmk_host::Registries::new(data_dir),
             server: server.to_owned(),
             compiler: Some(vec![own_path.into(), "compile-guest".into()]),

@@ -2,7 +2,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use super::process::{ControlPlaneFlags, Stop, init_process, registry, say, write_private};
 
@@ -28,16 +27,9 @@ impl Server {
         say(&format!("  kubeconfig  {}", server.kubeconfig_path().display()));
         say("On each node run:");
         say(&format!("  wasmk agent --server https://{address} --token {token}"));
-        let tidying = CancellationToken::new();
-        let image_dir = data_dir.join("images");
-        let (store, client) = (wasmk_host::ImageStore::open(&image_dir)?, server.kube_client());
-        let token = tidying.clone();
-        let tidy = tokio::spawn(async move { wasmk_host::tidy_registry(&image_dir, store, client, token).await });
         let mut stop = Stop::new()?;
         stop.wait().await;
         say("stopping; nodes go on serving. Ctrl-C again ends at once");
-        tidying.cancel();
-        let _ = tidy.await;
         // Both arms end the process, and everything that was acknowledged is on disk.
         tokio::select! {
             () = server.shutdown() => {}

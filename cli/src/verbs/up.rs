@@ -54,8 +54,7 @@ impl Up {
             ca_pem: issued.ca_pem,
         };
         let url = format!("https://{}", server.advertised());
-        let mut config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &url)?;
-        config.has_registry = true;
+        let config = self.node.node_config(&name, node_ip, &data_dir, data_dir.join("images"), &url)?;
         let node = match wasmk_host::Node::start(config, &identity).await {
             Ok(node) => node,
             Err(error) => {

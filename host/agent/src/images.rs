@@ -1,7 +1,6 @@
 //! What the agent asks of the node's image store; the host implements it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -34,8 +33,6 @@ pub struct Image {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub size_bytes: u64,
-    /// Shared by all who have the image: while there are others, it is in use, and stays.
-    pub held: Arc<()>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,9 +63,6 @@ pub enum ImageError {
     Unauthorized(String),
     #[error("{0}")]
     Unreachable(String),
-    /// It could not be kept here: the disk is full, or what came was damaged.
-    #[error("{0}")]
-    NotKept(String),
     /// It was fetched, and is not an image that can run.
     #[error("{0}")]
     Broken(String),

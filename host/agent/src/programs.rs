@@ -190,9 +190,7 @@ impl PullPolicy {
 fn fault(error: ImageError) -> ImageFault {
     let (reason, retry) = match &error {
         ImageError::InvalidName(_) => ("InvalidImageName", false),
-        ImageError::NotFound(_) | ImageError::Unauthorized(_) | ImageError::Unreachable(_) | ImageError::NotKept(_) => {
-            ("ErrImagePull", true)
-        }
+        ImageError::NotFound(_) | ImageError::Unauthorized(_) | ImageError::Unreachable(_) => ("ErrImagePull", true),
         ImageError::Broken(_) => ("CreateContainerError", true),
     };
     ImageFault { reason, message: error.to_string(), retry }

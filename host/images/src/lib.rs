@@ -21,10 +21,7 @@ mod archive;
 mod blocking;
 mod config;
 mod digest;
-mod disk;
 mod file_system;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
 mod listing;
 mod manifest;
 mod reference;
@@ -37,7 +34,6 @@ mod unpack;
 pub use archive::{LoadError, Loaded, SaveError, load, save};
 pub use config::{Empty, HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{Digest, InvalidDigest};
-pub use disk::{DiskSpace, disk_space};
 pub use file_system::{FileSystemImage, ImageLayer, LayerSource, store_file_system};
 pub use listing::{ImageDetails, LayerDetails, StoredImage};
 pub use manifest::{InvalidManifest, Manifest, store_module};

@@ -1,4 +1,3 @@
-mod evict;
 mod flights;
 mod garbage;
 mod removal;

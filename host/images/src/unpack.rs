@@ -9,11 +9,10 @@ use crate::config::{ImageConfig, RunConfig};
 use crate::manifest::{Format, MANIFEST_BYTES_MAX, Manifest};
 use crate::store::{ImageStore, StoreError, io_error, write_atomically};
 use crate::{Digest, InvalidManifest};
-use layers::inside;
+use layers::{Unpacker, inside};
 
 pub(crate) use compression::Compression;
 pub use layers::LayerError;
-pub(crate) use layers::Unpacker;
 
 /// An image that can be run.
 #[derive(Clone, PartialEq, Eq, Debug)]

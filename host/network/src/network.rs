@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -13,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::address::{AddressPlan, native_plan};
-use crate::body::Body;
 use crate::egress::{DefaultEgress, Egress, EgressPolicy};
 use crate::listeners::{ListenerProblem, Listeners};
 use crate::load::Loads;
@@ -165,16 +163,6 @@ impl Network {
     /// The table in use.
     pub fn table(&self) -> arc_swap::Guard<Arc<ServiceTable>> {
         self.table.load()
-    }
-
-    /// The other nodes that are not known to be away.
-    pub fn reachable_nodes(&self) -> Vec<String> {
-        self.table().nodes().filter(|node| !node.is_down()).map(|node| node.name.to_string()).collect()
-    }
-
-    /// Has another node's API answer a request, over the connection that there is to it. The error is text for people.
-    pub async fn ask(&self, node: &str, request: Request<Body>) -> Result<Response<Body>, String> {
-        self.mesh.ask(node, request).await
     }
 
     /// Ports that could not be opened, for Events; the newest list.

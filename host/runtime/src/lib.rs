@@ -60,7 +60,7 @@ pub use http::{CallError, HttpGuest};
 pub use inspect::{GuestInfo, GuestKind, InspectError, inspect};
 pub use network::{BindRefused, ConnectRefused, GuestNetwork, HttpError, NoNetwork};
 pub use program::{PrepareError, Program};
-pub use runtime::{CodeSource, NativeCode, Runtime};
+pub use runtime::Runtime;
 pub use spec::{ContainerSpec, LogLine, Mount, OnFault, RequestLimits, StdinMode, Stream};
 
 /// An error of any kind, as HTTP bodies carry it.

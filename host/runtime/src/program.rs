@@ -59,16 +59,9 @@ impl Program {
         self.0.initial_memory_bytes
     }
 
-    /// Drops the native code from the cache's directory, unless somebody else has the program too.
-    pub fn remove_cached(self) {
-        if let Ok(alone) = Arc::try_unwrap(self.0) {
-            alone.entry.remove();
-        }
-    }
-
-    /// What its native code is called.
-    pub(crate) fn code_name(&self) -> &str {
-        self.0.entry.name()
+    /// Drops the native code from the cache's directory; running containers keep it.
+    pub fn remove_cached(&self) {
+        self.0.entry.remove();
     }
 
     pub(crate) fn downgrade(&self) -> WeakProgram {
@@ -114,40 +107,12 @@ pub(crate) async fn prepare(shared: Arc<Shared>, wasm: &Path, digest: &str) -> R
             Err(PrepareError::Load(message)) => {
                 tracing::warn!(digest, "cached code is unusable, compiling again: {message}");
             }
-            loaded => {
-                entry.touch();
-                return finish(shared, digest, info, &entry, loaded?);
-            }
-        }
-    }
-    if fetch(&shared, &entry).await {
-        match load(&shared, &entry, &info) {
-            Err(PrepareError::Load(message)) => {
-                tracing::warn!(digest, "code of another node is unusable, compiling: {message}");
-                entry.remove();
-            }
             loaded => return finish(shared, digest, info, &entry, loaded?),
         }
     }
     compile(&shared, wasm, &entry).await?;
     let loaded = load(&shared, &entry, &info)?;
     finish(shared, digest, info, &entry, loaded)
-}
-
-/// Whether somebody else had the code, and it is in the cache now.
-async fn fetch(shared: &Shared, entry: &Entry) -> bool {
-    let Some(source) = shared.code_source.get() else { return false };
-    let Ok(scratch) = shared.cache.scratch() else { return false };
-    let Some(sum) = source.fetch(entry.name(), &scratch).await else { return false };
-    let own = entry.clone();
-    let stored = tokio::task::spawn_blocking(move || own.store_if(scratch, &sum)).await;
-    match stored.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(name = entry.name(), %error, "code of another node is refused, compiling");
-            false
-        }
-    }
 }
 
 async fn compile(shared: &Shared, wasm: &Path, entry: &Entry) -> Result<(), PrepareError> {

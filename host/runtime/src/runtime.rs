@@ -6,14 +6,11 @@ use crate::engine::Engines;
 use crate::program::{self, PrepareError, Program, WeakProgram};
 use crate::spec::ContainerSpec;
 use crate::ticker::Ticker;
-use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared as SharedFuture};
-use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 /// Compilations at once: each uses all CPUs by itself.
@@ -30,30 +27,12 @@ pub struct Runtime {
     guests: Option<tokio::runtime::Runtime>,
 }
 
-/// Where native code comes from besides the compiler: others who run the same build on the same kind of CPU. Whoever
-/// implements it trusts them as it does its own compiler.
-#[async_trait]
-pub trait CodeSource: Send + Sync {
-    /// Writes the code of that name to a file; answers the SHA-256 (hex) that was announced for it, which is checked.
-    /// `None` when nobody has it, or not soon enough to be worth the wait.
-    async fn fetch(&self, name: &str, into: &Path) -> Option<String>;
-}
-
-/// Native code that others may have.
-#[derive(Clone, Debug)]
-pub struct NativeCode {
-    pub path: PathBuf,
-    /// SHA-256, hex.
-    pub sum: String,
-}
-
 /// What programs and containers keep of the runtime.
 pub(crate) struct Shared {
     pub(crate) config: RuntimeConfig,
     pub(crate) engines: Engines,
     pub(crate) cache: Cache,
     pub(crate) compilations: Semaphore,
-    pub(crate) code_source: OnceLock<Arc<dyn CodeSource>>,
     pub(crate) ticker: Arc<Ticker>,
     /// Where guests run.
     pub(crate) guests: tokio::runtime::Handle,
@@ -86,7 +65,6 @@ impl Runtime {
             engines,
             cache,
             compilations: Semaphore::new(COMPILATIONS_MAX),
-            code_source: OnceLock::new(),
             ticker,
             guests: guests.handle().clone(),
         });
@@ -109,30 +87,6 @@ impl Runtime {
             }
         };
         preparing.await
-    }
-
-    /// Asks others for native code before it is compiled. Only the first source counts.
-    pub fn set_code_source(&self, source: Arc<dyn CodeSource>) {
-        let _ = self.shared.code_source.set(source);
-    }
-
-    /// The code that others call so, if it is for this build and CPU and lies here.
-    pub fn native_code(&self, name: &str) -> Option<NativeCode> {
-        let entry = self.shared.cache.find(name)?;
-        Some(NativeCode { sum: entry.stored_sum()?, path: entry.code().to_owned() })
-    }
-
-    /// Removes native code that no program uses and nobody used for `age`; answers how many bytes that were. Blocks.
-    pub fn collect_native_code(&self, age: Duration) -> io::Result<u64> {
-        let used: HashSet<String> = {
-            let programs = self.programs.lock().unwrap();
-            let preparing = programs.slots.iter().map(|(digest, slot)| match slot {
-                Slot::Preparing(_) => Some(self.shared.cache.entry(digest).name().to_owned()),
-                Slot::Ready(program) => program.upgrade().map(|program| program.code_name().to_owned()),
-            });
-            preparing.flatten().collect()
-        };
-        self.shared.cache.collect(|name| used.contains(name), SystemTime::now(), age)
     }
 
     /// Starts a container. Must be called within a tokio runtime; the guest itself runs on this crate's threads.

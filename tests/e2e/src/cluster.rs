@@ -117,11 +117,6 @@ impl Cluster {
         self.dir.path().join("server")
     }
 
-    /// Where agent `index` keeps its data.
-    pub fn agent_dir(&self, index: u8) -> PathBuf {
-        self.dir.path().join(format!("node-{index}"))
-    }
-
     pub fn kubeconfig(&self) -> PathBuf {
         self.data_dir().join("kubeconfig")
     }
@@ -230,8 +225,6 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> &'a str {
 fn spawn(verb: &str, arguments: &[String], dir: &Path, name: &str) -> Process {
     let mut command = Command::new(wasmk_binary());
     command.arg(verb).arg("--data-dir").arg(dir.join(name)).args(arguments).current_dir(dir).env_remove("KUBECONFIG");
-    // Where native code came from is only in the log.
-    command.env("RUST_LOG", "warn,wasmk_host::native_code=info");
     Process::start(command, dir.join(format!("{name}.log")))
 }
 

@@ -25,7 +25,6 @@ fn image() -> Image {
         digest: "sha256:1".into(),
         wasm: "/images/hello.wasm".into(),
         wasm_digest: "sha256:0".into(),
-        held: Default::default(),
         rootfs: Some("/images".into()),
         entrypoint: vec![],
         cmd: vec!["serve".into()],

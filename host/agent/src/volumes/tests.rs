@@ -149,7 +149,6 @@ fn sub_paths_show_parts_of_volumes() {
         digest: String::new(),
         wasm: "x.wasm".into(),
         wasm_digest: "sha256:0".into(),
-        held: Default::default(),
         rootfs: Some("/rootfs".into()),
         entrypoint: vec![],
         cmd: vec![],

@@ -57,7 +57,6 @@ fn image(reference: &str) -> Image {
         env: vec![],
         working_dir: None,
         size_bytes: 7,
-        held: Default::default(),
     }
 }
 

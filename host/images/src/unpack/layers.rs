@@ -34,7 +34,7 @@ pub enum LayerError {
 }
 
 /// Unpacks the layers of one image over each other; the limits hold for all of them together.
-pub(crate) struct Unpacker {
+pub(super) struct Unpacker {
     root: PathBuf,
     bytes_left: u64,
     entries_left: usize,
@@ -52,13 +52,7 @@ impl Unpacker {
         Self { root: root.to_owned(), bytes_left: UNPACKED_BYTES_MAX, entries_left: ENTRIES_MAX }
     }
 
-    /// With limits of its own.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn bounded(root: &Path, bytes_left: u64, entries_left: usize) -> Self {
-        Self { root: root.to_owned(), bytes_left, entries_left }
-    }
-
-    pub(crate) fn unpack(&mut self, layer: impl BufRead, compression: Compression) -> Result<(), LayerError> {
+    pub(super) fn unpack(&mut self, layer: impl BufRead, compression: Compression) -> Result<(), LayerError> {
         self.unpack_tar(compression.reader(layer))
     }
 
@@ -282,7 +276,7 @@ mod tests {
         }
 
         fn unpack(self, root: &Path) -> Result<(), LayerError> {
-            let mut unpacker = Unpacker::bounded(root, 100, 10);
+            let mut unpacker = Unpacker { root: root.to_owned(), bytes_left: 100, entries_left: 10 };
             unpacker.unpack(self.0.into_inner().unwrap().as_slice(), Compression::None)
         }
     }

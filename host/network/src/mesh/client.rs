@@ -111,23 +111,10 @@ impl MeshClient {
         Ok(TokioIo::new(upgraded))
     }
 
-    /// Has the node's own API answer a request.
-    pub(crate) async fn ask(&self, node: &str, mut request: Request<Body>) -> Result<Response<Body>, String> {
-        let mut sender = self.sender_to(node).await?;
-        to_absolute_form(&mut request);
-        *request.version_mut() = Version::HTTP_2;
-        let response = sender.send_request(request).await;
-        response.map(|response| response.map(boxed)).map_err(|error| format!("node {node}: {}", describe(&error)))
-    }
-
     async fn sender(&self, node: &NodeRoute) -> Result<Sender, String> {
-        self.sender_to(&node.name).await
-    }
-
-    async fn sender_to(&self, node: &str) -> Result<Sender, String> {
-        let peer = self.peers.load().get(node).cloned();
-        let peer = peer.ok_or_else(|| format!("node {node} has left"))?;
-        peer.sender().await.map_err(|why| format!("node {node}: {why}"))
+        let peer = self.peers.load().get(&node.name).cloned();
+        let peer = peer.ok_or_else(|| format!("node {} has left", node.name))?;
+        peer.sender().await.map_err(|why| format!("node {}: {why}", node.name))
     }
 }
 

@@ -1,9 +1,6 @@
 use crate::support::*;
 use expect_test::{Expect, expect};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use wasm_encoder::{CodeSection, EntityType, Function, FunctionSection, ImportSection, Module, TypeSection};
 use wasmk_runtime::*;
 
@@ -163,54 +160,4 @@ fn importing(names: &[(&str, &str)]) -> Vec<u8> {
     let mut module = Module::new();
     module.section(&types).section(&imports).section(&functions).section(&code);
     module.finish()
-}
-
-/// What another node answers.
-struct Peer {
-    theirs: Arc<Runtime>,
-    asked: AtomicUsize,
-    damage: bool,
-}
-
-#[async_trait::async_trait]
-impl CodeSource for Peer {
-    async fn fetch(&self, name: &str, into: &Path) -> Option<String> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let code = self.theirs.native_code(name)?;
-        let mut content = std::fs::read(code.path).unwrap();
-        if self.damage {
-            let middle = content.len() / 2;
-            content[middle] ^= 1;
-        }
-        std::fs::write(into, content).unwrap();
-        Some(code.sum)
-    }
-}
-
-#[tokio::test]
-async fn native_code_of_another_node_is_taken_as_announced_and_never_otherwise() {
-    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let theirs = runtime_in(first.path(), Compiler::InProcess);
-    let wasm = command_p1();
-    prepare(&theirs, &wasm).await;
-    // A compiler that cannot be started: whatever runs came from the other node.
-    let no_compiler = || Compiler::Command(vec!["/no/such/compiler".into()]);
-    for damage in [true, false] {
-        let ours = runtime_in(second.path(), no_compiler());
-        let peer = Arc::new(Peer { theirs: theirs.clone(), asked: AtomicUsize::new(0), damage });
-        ours.set_code_source(peer.clone());
-        let prepared = ours.prepare(&wasm, &digest(&wasm)).await;
-        assert_eq!(peer.asked.load(Ordering::SeqCst), 1);
-        if damage {
-            let error = prepared.err().unwrap().to_string();
-            assert!(error.contains("/no/such/compiler"), "{error}");
-            assert_eq!(std::fs::read_dir(second.path()).unwrap().count(), 0, "nothing wrong is kept");
-        } else {
-            drop(prepared.unwrap());
-            let ended = start_on(&ours, &wasm, &["exit", "7"], |_| ()).await.ended().await;
-            assert_eq!(ended.reason, ExitReason::Exited(7));
-        }
-    }
-    assert!(theirs.native_code("sha256-0.other").is_none());
-    assert!(theirs.collect_native_code(Duration::ZERO).unwrap() > 0);
 }
