@@ -24,8 +24,10 @@ use crate::Identity;
 pub(crate) use door::Stranger;
 use door::{Door, Knock, LIMITS, Limits};
 
-/// Watches and requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 1024;
+/// Watches and requests at once on one HTTP/2 connection: all watches that a user may have, and as many requests beside them
+/// as a busy node sends. A node watches each object that its pods name; were the connection full of watches, its Lease would
+/// wait behind them.
+const STREAMS_MAX: u32 = crate::watch::USER_WATCHES_MAX as u32 + 512;
 /// Above the 90 seconds after which clients drop idle connections themselves, so that none is closed under a request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that vanished without a word is noticed after the interval and the timeout.
